@@ -1,0 +1,107 @@
+"""`Completion`, `TokenStats`, `RolloutGroup`: all completions of one prompt, and what is known of them.
+
+A reward sees one `RolloutGroup` and nothing else. Nothing here imports torch; arrays may be numpy or torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlif.grading.types import Verdict
+from rlif.problems.types import Problem
+from rlif.sandbox.types import Execution
+
+if TYPE_CHECKING:
+    import torch
+
+    Array = np.ndarray[Any, Any] | torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sampled answer.
+
+    Attributes:
+        text: decoded without special tokens.
+        token_ids: up to and including EOS; no padding.
+        code: the program taken from the text; "" when there is none.
+        finished: ended with EOS; False means it was cut at the length limit.
+        code_start: index of the first token of the code block (its opening fence included); None when no
+            program was found. Tokens before it are reasoning.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    code: str
+    finished: bool
+    code_start: int | None = None
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """Number of tokens before the code (0 when there is no code: text without a program reasons nowhere)."""
+        return self.code_start or 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStats:
+    """Statistics of the distribution each token was drawn from; arrays [G, T], natural logarithms.
+
+    Attributes:
+        logprob: log p(y_t).
+        entropy: H(p_t) = −Σ_v p_t(v) log p_t(v).
+        self_certainty: KL(U‖p_t) = logsumexp(z_t) − mean(z_t) − log V (Intuitor, arXiv 2505.19590, with the
+            −log V that its code leaves out).
+        max_prob: max_v p_t(v).
+        margin: largest minus second-largest probability.
+        mask: True on completion tokens up to and including EOS; the other arrays are 0 where it is False.
+        temperature: the logits were divided by it first.
+    """
+
+    logprob: Array
+    entropy: Array
+    self_certainty: Array
+    max_prob: Array
+    margin: Array
+    mask: Array
+    temperature: float = 1.0
+
+    def rows(self, start: int, stop: int) -> TokenStats:
+        """Return the statistics of rows start…stop−1 (one group of a batch)."""
+        return self._map(lambda a: a[start:stop])
+
+    def numpy(self) -> TokenStats:
+        """Return the same statistics as numpy arrays on the host."""
+        return self._map(lambda a: a if isinstance(a, np.ndarray) else a.detach().cpu().numpy())
+
+    def _map(self, f: Any) -> TokenStats:
+        arrays = {x.name: f(getattr(self, x.name)) for x in fields(self) if x.name != "temperature"}
+        return TokenStats(**arrays, temperature=self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutGroup:
+    """All G completions of one prompt, and the signals that the active rewards need.
+
+    Attributes:
+        problem: what was asked.
+        completions: the G answers, in the order the trainer holds them.
+        token_stats: arrays [G, T] on the host, or None when no active reward needs them.
+        executions: what each program did on the *public* test inputs, or None when nobody ran them.
+        verdicts: each program judged on all tests, or None when nobody judged.
+        seed: identifies run, step and group; the only randomness a reward may use.
+    """
+
+    problem: Problem
+    completions: tuple[Completion, ...]
+    token_stats: TokenStats | None = None
+    executions: tuple[Execution, ...] | None = None
+    verdicts: tuple[Verdict, ...] | None = None
+    seed: int = 0
+
+    @property
+    def size(self) -> int:
+        """G, the number of completions."""
+        return len(self.completions)
