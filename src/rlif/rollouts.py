@@ -41,7 +41,7 @@ class Completion:
 
     @property
     def reasoning_tokens(self) -> int:
-        """Number of tokens before the code (0 when there is no code: text without a program reasons nowhere)."""
+        """Number of tokens before the code (0 without a program: nothing was reasoned towards)."""
         return self.code_start or 0
 
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import dataclass
-
 from typing import Literal
 
 TestKind = Literal["stdin", "functional", "literal"]
@@ -17,8 +16,8 @@ class TestCase:
     - "stdin": the text given on standard input, the text expected on standard output;
     - "functional": LiveCodeBench's form, one JSON value a line for each positional argument, and one JSON
       value for the result;
-    - "literal": the same as Python literals, `(arg, …)` and a value, for data sets whose arguments are tuples,
-      sets or other values that JSON lacks (HumanEval).
+    - "literal": the same as Python literals, `(arg, …)` and a value, for data sets whose arguments are
+      tuples, sets or other values that JSON lacks (HumanEval).
 
     tolerance: absolute difference allowed between floats of "functional" and "literal" results.
     """

@@ -1,0 +1,164 @@
+"""The lines of a run directory: what training writes, diagnostics read and reports show.
+
+    RUN/config.json            resolved configuration; `rlif train RUN/config.json` runs it again
+    RUN/metrics.jsonl          one `StepRecord` a training step
+    RUN/evals.jsonl            one `EvalRecord` for each evaluation and sampling mode
+    RUN/rollouts/*.parquet     sampled completions, one file for each recorded step
+    RUN/status.json            `RunStatus`
+    RUN/checkpoints/…          what a killed run continues from
+
+A number that is not defined (no tests to judge by, a group without spread) is NaN in memory and `null` in the
+files, never 0. Fields that need tests (the truth) are marked [truth]; a run without tests leaves them NaN.
+"""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+Number = Annotated[
+    float,
+    BeforeValidator(lambda x: math.nan if x is None else x),
+    PlainSerializer(lambda x: None if not math.isfinite(x) else x, return_type=float | None),
+]
+"""A float whose NaN is written as null and read back as NaN."""
+
+NAN = math.nan
+
+
+class Record(BaseModel):
+    """Base of all lines: unknown keys are kept, so that a newer run can be read by an older rlif."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class RewardSummary(Record):
+    """One reward component over all completions of a step."""
+
+    mean: Number = NAN
+    std: Number = NAN
+    min: Number = NAN
+    max: Number = NAN
+
+
+class StepRecord(Record):
+    """One training step; measured on the completions it was trained on, before its update.
+
+    Attributes:
+        step: 1 for the first update of the run; counts through all stages.
+        stage: name of the stage.
+        reward: mean of the combined reward. reward_std: mean over groups of its standard deviation.
+        rewards: each component by its type.
+        zero_variance_groups: share of groups whose rewards are all equal (no gradient).
+        length_mean, length_p10, length_p50, length_p90: completion tokens, EOS included.
+        truncated: share of completions cut at the length limit.
+        entropy, self_certainty, logprob: means over completions of their token means (nats).
+        reasoning_share: tokens before the code / all tokens, mean over completions.
+        reasoning_rate: share of completions with at least one line of reasoning before or inside the code.
+        no_code, syntax_error: share of completions without a program; with one that does not compile.
+        distinct_programs: mean over groups of (different programs / G).
+        majority_share: mean over groups of the largest share of equal outputs on the public inputs.
+        reward_length_corr: mean within-group Pearson correlation of reward and length.
+        pass_rate: [truth] share of completions that pass all tests. pass_any: [truth] share of groups with one.
+        reward_truth_auroc: [truth] mean within-group AUROC of the reward as a predictor of passing.
+        label_accuracy: [truth] share of groups whose highest-rewarded completion passes.
+        kl: estimated KL to the stage's reference policy, when beta > 0. clip_ratio: share of clipped tokens.
+        tokens: completion tokens trained on so far in the run.
+        seconds: wall-clock parts of the step (total, generation, execution, statistics); not reproducible.
+    """
+
+    step: int
+    stage: str
+    reward: Number = NAN
+    reward_std: Number = NAN
+    rewards: dict[str, RewardSummary] = {}
+    zero_variance_groups: Number = NAN
+    length_mean: Number = NAN
+    length_p10: Number = NAN
+    length_p50: Number = NAN
+    length_p90: Number = NAN
+    truncated: Number = NAN
+    entropy: Number = NAN
+    self_certainty: Number = NAN
+    logprob: Number = NAN
+    reasoning_share: Number = NAN
+    reasoning_rate: Number = NAN
+    no_code: Number = NAN
+    syntax_error: Number = NAN
+    distinct_programs: Number = NAN
+    majority_share: Number = NAN
+    reward_length_corr: Number = NAN
+    pass_rate: Number = NAN
+    pass_any: Number = NAN
+    reward_truth_auroc: Number = NAN
+    label_accuracy: Number = NAN
+    kl: Number = NAN
+    clip_ratio: Number = NAN
+    loss: Number = NAN
+    grad_norm: Number = NAN
+    learning_rate: Number = NAN
+    tokens: int = 0
+    seconds: dict[str, float] = {}
+
+
+class EvalRecord(Record):
+    """One evaluation of one policy on a fixed set of problems, in one sampling mode.
+
+    Attributes:
+        step: training steps done before it (0: the initial model). stage: the stage just ended or running.
+        mode: "greedy" (temperature 0, one sample) or "sampled".
+        samples: per problem. temperature, max_tokens: of the sampling.
+        problems: number of problems.
+        pass_at_1: mean over problems of the unbiased estimator; pass_at_1_ci: 95% bootstrap over problems.
+        pass_at_k: the same for larger k, keyed by k as text.
+        length_mean, reasoning_share, reasoning_rate, truncated, no_code: as in `StepRecord`.
+        pass_with_reasoning, pass_without_reasoning: share right among completions of either kind; NaN if none.
+        statuses: number of completions for each verdict status.
+        correct: problem id -> how many of its samples pass (for paired comparisons).
+        seconds: wall clock; not reproducible.
+    """
+
+    step: int
+    stage: str
+    mode: Literal["greedy", "sampled"]
+    samples: int
+    temperature: float
+    max_tokens: int
+    problems: int
+    pass_at_1: Number = NAN
+    pass_at_1_ci: tuple[Number, Number] = (NAN, NAN)
+    pass_at_k: dict[str, Number] = {}
+    length_mean: Number = NAN
+    reasoning_share: Number = NAN
+    reasoning_rate: Number = NAN
+    truncated: Number = NAN
+    no_code: Number = NAN
+    pass_with_reasoning: Number = NAN
+    pass_without_reasoning: Number = NAN
+    statuses: dict[str, int] = {}
+    correct: dict[str, int] = {}
+    seconds: float = 0.0
+
+
+class RunStatus(Record):
+    """Where a run stands; rewritten atomically.
+
+    Attributes:
+        state: "running" is also what a run killed with -9 leaves behind: look at `pid` and `updated`.
+        step, total_steps, stage: progress.
+        error: message of a failed run.
+        isolation: the sandbox the programs ran in. versions: of rlif, Python and the libraries that matter.
+        started, updated: seconds since the epoch. pid: process id. seconds: wall clock spent so far.
+    """
+
+    state: Literal["running", "complete", "interrupted", "failed"]
+    step: int = 0
+    total_steps: int = 0
+    stage: str = ""
+    error: str = ""
+    isolation: str = ""
+    versions: dict[str, str] = {}
+    started: float = 0.0
+    updated: float = 0.0
+    pid: int = 0
+    seconds: float = 0.0
