@@ -1,0 +1,18 @@
+"""Run and study directories: what is written while training, and how it is read back. No torch."""
+
+from rlif.records.run_dir import ROLLOUT_COLUMNS, RunDir
+from rlif.records.schema import EvalRecord, RewardSummary, RunStatus, StepRecord
+from rlif.records.study_dir import Role, RunInfo, StudyDir, StudyInfo
+
+__all__ = [
+    "ROLLOUT_COLUMNS",
+    "EvalRecord",
+    "RewardSummary",
+    "Role",
+    "RunDir",
+    "RunInfo",
+    "RunStatus",
+    "StepRecord",
+    "StudyDir",
+    "StudyInfo",
+]

@@ -54,12 +54,13 @@ class StepRecord(Record):
         truncated: share of completions cut at the length limit.
         entropy, self_certainty, logprob: means over completions of their token means (nats).
         reasoning_share: tokens before the code / all tokens, mean over completions.
-        reasoning_rate: share of completions with at least one line of reasoning before or inside the code.
+        reasoning_rate: share of completions with a program and any text before its code block.
         no_code, syntax_error: share of completions without a program; with one that does not compile.
         distinct_programs: mean over groups of (different programs / G).
         majority_share: mean over groups of the largest share of equal outputs on the public inputs.
         reward_length_corr: mean within-group Pearson correlation of reward and length.
-        pass_rate: [truth] share of completions that pass all tests. pass_any: [truth] share of groups with one.
+        pass_rate: [truth] share of completions that pass all tests.
+        pass_any: [truth] share of groups with such a completion.
         reward_truth_auroc: [truth] mean within-group AUROC of the reward as a predictor of passing.
         label_accuracy: [truth] share of groups whose highest-rewarded completion passes.
         kl: estimated KL to the stage's reference policy, when beta > 0. clip_ratio: share of clipped tokens.
@@ -98,7 +99,7 @@ class StepRecord(Record):
     grad_norm: Number = NAN
     learning_rate: Number = NAN
     tokens: int = 0
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Number] = {}
 
 
 class EvalRecord(Record):
@@ -112,7 +113,7 @@ class EvalRecord(Record):
         pass_at_1: mean over problems of the unbiased estimator; pass_at_1_ci: 95% bootstrap over problems.
         pass_at_k: the same for larger k, keyed by k as text.
         length_mean, reasoning_share, reasoning_rate, truncated, no_code: as in `StepRecord`.
-        pass_with_reasoning, pass_without_reasoning: share right among completions of either kind; NaN if none.
+        pass_with_reasoning, pass_without_reasoning: share right among those of either kind; NaN if none.
         statuses: number of completions for each verdict status.
         correct: problem id -> how many of its samples pass (for paired comparisons).
         seconds: wall clock; not reproducible.
@@ -137,7 +138,7 @@ class EvalRecord(Record):
     pass_without_reasoning: Number = NAN
     statuses: dict[str, int] = {}
     correct: dict[str, int] = {}
-    seconds: float = 0.0
+    seconds: Number = NAN
 
 
 class RunStatus(Record):

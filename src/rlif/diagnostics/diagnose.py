@@ -1,0 +1,57 @@
+"""`diagnose`: records in, findings out."""
+
+from rlif.diagnostics.evidence import evidence
+from rlif.diagnostics.findings import Alarm, Direction, Findings, Trend, Verdict
+from rlif.diagnostics.gap import gaps
+from rlif.diagnostics.performance import collapse, performance, verdict_of
+from rlif.diagnostics.series import Evals, Metrics, load
+from rlif.diagnostics.thresholds import Thresholds
+from rlif.diagnostics.trends import trends
+
+
+def diagnose(metrics: Metrics, evals: Evals | None = None, thresholds: Thresholds | None = None) -> Findings:
+    """Diagnose one run: did it gain, did it collapse, when, and what showed it.
+
+    Args:
+        metrics: a run directory or its path, or its steps as `StepRecord` or dict.
+        evals: held-out evaluations; None takes those of the run directory. Without any, and without a
+            training pass rate, the verdict is undecided and `alarm` says what the label-free signals show.
+        thresholds: what counts as how much; see `Thresholds`.
+
+    Raises:
+        UserError: the records cannot be read.
+    """
+    t = thresholds or Thresholds()
+    steps, held_out = load(metrics, evals)
+    found = Findings(
+        steps=len(steps),
+        last_step=steps[-1].step if steps else 0,
+        performance=performance(held_out),
+        trends=trends(steps, t),
+        gaps=gaps(steps, held_out, t),
+    )
+    found.collapse = collapse(steps, held_out, found.performance, t)
+    found.alarm = _alarm(found.trends)
+    if found.performance is not None and found.performance.evaluations > 1:
+        found.verdict, found.verdict_source = verdict_of(found.performance, t), "held-out tests"
+    elif "pass_rate" in found.trends:
+        found.verdict = _training_verdict(found.trends["pass_rate"], t)
+        found.verdict_source = "training pass rate"
+    found.evidence = evidence(found)
+    return found
+
+
+def _alarm(found: dict[str, Trend]) -> Alarm:
+    if not found:
+        return Alarm.UNDECIDED
+    return Alarm.ALARM if any(trend.alarming for trend in found.values()) else Alarm.QUIET
+
+
+def _training_verdict(passing: Trend, t: Thresholds) -> Verdict:
+    """Return a verdict from the training pass rate; its problems vary by step, so it is never "unchanged"."""
+    if passing.direction is Direction.UP:
+        return Verdict.IMPROVED
+    if passing.direction is Direction.DOWN:
+        lost = -passing.change / passing.start
+        return Verdict.COLLAPSED if lost >= t.collapse_loss else Verdict.WORSENED
+    return Verdict.UNDECIDED

@@ -1,0 +1,108 @@
+"""The sentences of a diagnosis: one for each thing found, each with its numbers."""
+
+import math
+
+from rlif.diagnostics.findings import Collapse, Direction, Findings, Gap, Interval, Performance, Trend
+
+NAMES = {
+    "length_mean": "completion length in tokens",
+    "entropy": "token entropy in nats",
+    "reasoning_share": "share of tokens spent on reasoning",
+    "reasoning_rate": "share of completions that reason before the program",
+    "truncated": "share of completions cut at the length limit",
+    "no_code": "share of completions without a program",
+    "syntax_error": "share of programs that do not parse",
+    "zero_variance_groups": "share of groups whose rewards are all equal",
+    "reward": "reward",
+    "self_certainty": "self-certainty in nats",
+    "logprob": "log-probability of a token in nats",
+    "distinct_programs": "different programs in a group",
+    "majority_share": "share of a group that agrees on the outputs",
+    "kl": "KL to the reference policy",
+    "pass_rate": "share of training completions that pass",
+    "label_accuracy": "share of groups whose highest-rewarded completion passes",
+}
+"""Signal -> its name in a sentence."""
+
+SHARES = frozenset(name for name, words in NAMES.items() if words.startswith("share"))
+
+
+def evidence(found: Findings) -> list[str]:
+    """Return the sentences for everything in the findings but the verdict words themselves."""
+    lines: list[str] = []
+    if found.performance is not None:
+        lines += _performance(found.performance)
+    lines += _collapse(found.collapse)
+    moved = [trend for trend in found.trends.values() if trend.direction in (Direction.UP, Direction.DOWN)]
+    lines += [_trend(trend) for trend in sorted(moved, key=lambda trend: not trend.alarming)]
+    lines += [_starved(t) for t in found.trends.values() if t.alarming and t.direction is Direction.STEADY]
+    lines += [_gap(gap) for gap in found.gaps if gap.diverged]
+    return lines
+
+
+def percent(share: float) -> str:
+    """Return a fraction of one as a percentage: 0.4123 -> "41.2%"; "–" when undefined."""
+    return "–" if math.isnan(share) else f"{100 * share:.1f}%"
+
+
+def points(interval: Interval) -> str:
+    """Return a difference of shares in percentage points with its interval."""
+    # Adding 0.0 after rounding turns −0.0 into 0.0.
+    estimate, low, high = (round(100 * x, 1) + 0.0 for x in (interval.estimate, interval.low, interval.high))
+    span = "no interval" if math.isnan(low) else f"95% interval {low:+.1f} to {high:+.1f}"
+    return f"{estimate:+.1f} points ({span})".replace("-", "−")
+
+
+def number(value: float) -> str:
+    """Return a number with three significant digits; "–" when undefined."""
+    if math.isnan(value):
+        return "–"
+    return (f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
+
+
+def reading(name: str, value: float) -> str:
+    """Return a value of a signal as people read it: shares as percentages."""
+    return percent(value) if name in SHARES else number(value)
+
+
+def _performance(p: Performance) -> list[str]:
+    def score(at: str) -> str:
+        return percent(getattr(getattr(p, at), p.mode).estimate)
+
+    lines = [
+        f"Held-out pass@1 ({p.mode}, {p.problems} problems × {p.samples}): {score('start')} at step "
+        f"{p.start.step}, best {score('peak')} at step {p.peak_step}, {score('end')} at step {p.end.step}."
+    ]
+    if not math.isnan(p.change.low):
+        lines.append(f"Start to peak: {points(p.gain)}; peak to end: {points(-p.drop)}.")
+        lines.append(f"Start to end: {points(p.change)}.")
+    return lines
+
+
+def _collapse(c: Collapse) -> list[str]:
+    lines: list[str] = []
+    if c.accuracy_step is not None:
+        lines.append(f"Under 1% of the answers are right for the first time at step {c.accuracy_step}.")
+    if c.decline_step is not None:
+        lines.append(f"Smoothed held-out pass@1 falls after step {c.decline_step}.")
+    return lines
+
+
+def _trend(t: Trend) -> str:
+    verb = "rose" if t.direction is Direction.UP else "fell"
+    ratio = f" (×{t.ratio:.2f})" if t.start > 0 and t.end > 0 else ""
+    onset = f", outside its healthy range from step {t.onset} on" if t.alarming else ""
+    values = f"from {reading(t.name, t.start)} to {reading(t.name, t.end)}"
+    return f"The {NAMES[t.name]} {verb} {values}{ratio}{onset}."
+
+
+def _starved(t: Trend) -> str:
+    return f"The {NAMES[t.name]} is {percent(t.end)}: little is left to learn from."
+
+
+def _gap(g: Gap) -> str:
+    where = f" in stage '{g.stage}'" if g.stage else ""
+    return (
+        f"From step {g.from_step} to {g.to_step}{where} the reward rose by {number(g.reward_change)} while "
+        f"{g.source} fell by {100 * -g.truth_change:.1f} points: more reward, fewer right answers."
+    )

@@ -1,0 +1,78 @@
+"""What completions look like: length, reasoning, programs. Shared by training steps and evaluations."""
+
+import ast
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlif.rollouts import Completion
+
+Floats = NDArray[np.floating[Any]]
+
+MAX_SOURCE = 100_000
+"""Characters of a program beyond which it is not parsed but counted as not parsing."""
+
+
+def summarise_completions(
+    completions: Sequence[Completion], passed: Sequence[bool] | None = None
+) -> dict[str, float]:
+    """Return the fields that `StepRecord` and `EvalRecord` share, and the pass rates of either kind.
+
+    Args:
+        completions: any number of answers, to any problems.
+        passed: whether each is right; None when nobody judged.
+
+    Returns:
+        length_mean, reasoning_share, reasoning_rate, truncated, no_code; pass_with_reasoning and
+        pass_without_reasoning, each over the completions that hold a program; NaN where undefined.
+    """
+    program = np.array([bool(c.code) for c in completions], dtype=bool)
+    reasoned = np.array([c.reasoning_tokens > 0 for c in completions], dtype=bool) & program
+    right = np.full(len(completions), np.nan) if passed is None else np.array(passed, dtype=float)
+    return {
+        "length_mean": mean(lengths(completions)),
+        "reasoning_share": mean(reasoning_shares(completions)),
+        "reasoning_rate": mean(reasoned),
+        "truncated": mean(~np.array([c.finished for c in completions], dtype=bool)),
+        "no_code": mean(~program),
+        "pass_with_reasoning": mean(right[reasoned]),
+        "pass_without_reasoning": mean(right[program & ~reasoned]),
+    }
+
+
+def lengths(completions: Sequence[Completion]) -> Floats:
+    """Return [N] tokens of each completion, EOS included."""
+    return np.array([len(c.token_ids) for c in completions], dtype=float)
+
+
+def reasoning_shares(completions: Sequence[Completion]) -> Floats:
+    """Return [N] tokens before the program / all tokens; 0 without a program, NaN for an empty completion."""
+    tokens = lengths(completions)
+    before = np.array([c.reasoning_tokens for c in completions], dtype=float)
+    return np.divide(before, tokens, out=np.full(len(completions), np.nan), where=tokens > 0)
+
+
+def parses(code: str) -> bool:
+    """Whether a program is syntactically valid Python. It is parsed, never compiled to run, never run.
+
+    Programs come from a model and may be hostile: deep nesting, huge literals, NUL bytes, lone surrogates.
+    """
+    if len(code) > MAX_SOURCE:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes and the like
+            ast.parse(code)
+    except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, …: it did not parse
+        return False
+    return True
+
+
+def mean(values: Any) -> float:
+    """Return the mean of the values that are not NaN; NaN when there are none."""
+    array = np.asarray(values, dtype=float)
+    array = array[~np.isnan(array)]
+    return float(array.mean()) if array.size else float("nan")

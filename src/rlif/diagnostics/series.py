@@ -1,0 +1,93 @@
+"""Reading a run's records as series of numbers, whatever they come from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from rlif.errors import UserError
+from rlif.records import EvalRecord, RunDir, StepRecord
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
+Metrics = str | Path | RunDir | Iterable[StepRecord] | Iterable[Mapping[str, Any]]
+Evals = Iterable[EvalRecord] | Iterable[Mapping[str, Any]]
+R = TypeVar("R", StepRecord, EvalRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The defined values of one signal: steps [n] ascending, values [n]; n may be 0."""
+
+    steps: Ints
+    values: Floats
+
+    def between(self, first: int, last: int) -> "Series":
+        """Return the part from step `first` to step `last`, both included."""
+        inside = (self.steps >= first) & (self.steps <= last)
+        return Series(self.steps[inside], self.values[inside])
+
+
+def load(metrics: Metrics, evals: Evals | None) -> tuple[list[StepRecord], list[EvalRecord]]:
+    """Return steps and evaluations in ascending order; of a step recorded twice the later line counts.
+
+    Args:
+        metrics: a run directory or its path, a metrics.jsonl, or the records themselves.
+        evals: the evaluations; None takes those of the run directory, if there is one.
+    """
+    if isinstance(metrics, str | Path):
+        path = Path(metrics)
+        metrics = RunDir(path.parent if path.name == "metrics.jsonl" else path)
+    if isinstance(metrics, RunDir):
+        evals = metrics.evals() if evals is None else evals
+        metrics = metrics.steps()
+    steps = {record.step: record for record in _records(metrics, StepRecord)}
+    by_mode = {(record.step, record.mode): record for record in _records(evals or [], EvalRecord)}
+    return [steps[key] for key in sorted(steps)], [by_mode[key] for key in sorted(by_mode)]
+
+
+def series(steps: Sequence[StepRecord], name: str) -> Series:
+    """Return the finite values of a field of `StepRecord`."""
+    values = np.array([getattr(record, name) for record in steps], dtype=float)
+    numbers = np.array([record.step for record in steps], dtype=int)
+    finite = np.isfinite(values)
+    return Series(numbers[finite], values[finite])
+
+
+def smooth(values: Floats, width: int) -> Floats:
+    """Return the centred moving average [n]; the window shrinks at both ends."""
+    ones = np.ones(min(width, len(values)) or 1)
+    if len(values) == 0:
+        return values
+    return np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
+
+
+def noise(values: Floats) -> float:
+    """Return the standard deviation of one value, from successive differences (slow trends cancel)."""
+    if len(values) < 3:
+        return float("nan")
+    return float(np.sqrt(np.mean(np.diff(values) ** 2) / 2))
+
+
+def window(n: int) -> int:
+    """Return how many values stand for the start and for the end of n: a tenth, 1 to 10."""
+    return int(np.clip(n // 10, 1, 10))
+
+
+def _records(given: Iterable[Any], kind: type[R]) -> list[R]:
+    records: list[R] = []
+    for number, record in enumerate(given, start=1):
+        try:
+            records.append(
+                record if isinstance(record, kind) else kind.model_validate({"stage": "", **record})
+            )
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in fault["loc"])
+            message = f"Record {number} is not a {kind.__name__}: '{where}' — {fault['msg']}."
+            raise UserError(message, "Give records as rlif writes them to metrics.jsonl.") from error
+    return records

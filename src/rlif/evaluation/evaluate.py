@@ -1,0 +1,142 @@
+"""`evaluate`: generate, grade, score."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rlif.diagnostics.health import summarise_completions
+from rlif.errors import UserError
+from rlif.evaluation.sampling import Generator, Sampling
+from rlif.grading import Verdict, bootstrap_ci, grade, pass_at_k
+from rlif.problems.prompts import PromptStyle, build_prompt
+from rlif.problems.types import Problem
+from rlif.records import EvalRecord
+from rlif.rollouts import Completion
+from rlif.sandbox import Sandbox
+
+_GRADERS = 4
+"""Prompts graded at a time beside the generation of others; the sandbox has its own number of workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One completion of one problem, and the judgement of its program."""
+
+    problem_id: str
+    index: int
+    completion: Completion
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The scores, what they were computed from, and what could not be evaluated.
+
+    Attributes:
+        record: one line of evals.jsonl; its extra key `skipped` is the number of skipped problems.
+        samples: in the order of the problems, then of the samples.
+        skipped: ids of problems whose prompt does not fit the model's context; no score counts them.
+    """
+
+    record: EvalRecord
+    samples: tuple[Sample, ...]
+    skipped: tuple[str, ...]
+
+
+def evaluate(
+    generator: Generator,
+    problems: Sequence[Problem],
+    sandbox: Sandbox,
+    sampling: Sampling,
+    style: PromptStyle,
+    chat: bool,
+    on_progress: Callable[[int, int], None] | None = None,
+    step: int = 0,
+    stage: str = "",
+) -> Evaluation:
+    """Evaluate a policy on problems, in one sampling mode.
+
+    Programs are graded while other completions are still being generated.
+
+    Args:
+        generator: draws the completions.
+        problems: what to answer.
+        sandbox: where the programs run; entered already.
+        sampling: how many completions a problem, and how they are drawn.
+        style: of the prompts.
+        chat: whether the model has a chat template.
+        on_progress: called with (problems answered, problems) after each.
+        step: training steps before this evaluation, for the record.
+        stage: training stage, for the record.
+
+    Raises:
+        UserError: no prompt fits the model's context.
+    """
+    started = time.perf_counter()
+    prompts = [build_prompt(problem, style, chat) for problem in problems]
+    answers: dict[int, list[Completion]] = {}
+    verdicts: dict[int, Future[list[Verdict]]] = {}
+    graders = ThreadPoolExecutor(_GRADERS, thread_name_prefix="rlif-grading")
+    try:
+        for index, completions in generator.generate(prompts, sampling):
+            pairs = [(problems[index], completion.code) for completion in completions]
+            answers[index], verdicts[index] = completions, graders.submit(grade, pairs, sandbox)
+            if on_progress is not None:
+                on_progress(len(answers), len(problems))
+        samples = tuple(
+            Sample(problems[index].id, number, completion, verdict)
+            for index in sorted(answers)
+            for number, (completion, verdict) in enumerate(
+                zip(answers[index], verdicts[index].result(), strict=True)
+            )
+        )
+    finally:
+        graders.shutdown(cancel_futures=True)
+    if not samples:
+        raise UserError(
+            f"No prompt fits the model's context together with max_tokens = {sampling.max_tokens}.",
+            "Lower max_tokens.",
+        )
+    skipped = tuple(problem.id for index, problem in enumerate(problems) if index not in answers)
+    record = EvalRecord(
+        step=step,
+        stage=stage,
+        mode=sampling.mode,
+        samples=sampling.samples,
+        temperature=sampling.temperature,
+        max_tokens=sampling.max_tokens,
+        problems=len(answers),
+        seconds=time.perf_counter() - started,
+        **scores(samples, sampling.samples),
+    )
+    return Evaluation(record.model_copy(update={"skipped": len(skipped)}), samples, skipped)
+
+
+def scores(samples: Sequence[Sample], per_problem: int) -> dict[str, Any]:
+    """Return the fields of `EvalRecord` that follow from judged samples, `per_problem` for each problem."""
+    correct = {sample.problem_id: 0 for sample in samples}
+    for sample in samples:
+        correct[sample.problem_id] += sample.verdict.passed
+
+    def pass_rates(k: int) -> np.ndarray[Any, Any]:
+        return np.array([pass_at_k(per_problem, right, k) for right in correct.values()])
+
+    return {
+        "pass_at_1": float(pass_rates(1).mean()),
+        "pass_at_1_ci": bootstrap_ci(pass_rates(1)),
+        "pass_at_k": {str(k): float(pass_rates(k).mean()) for k in _larger_ks(per_problem)},
+        "statuses": dict(Counter(str(sample.verdict.status) for sample in samples)),
+        "correct": correct,
+        **summarise_completions([s.completion for s in samples], [s.verdict.passed for s in samples]),
+    }
+
+
+def _larger_ks(samples: int) -> list[int]:
+    """Return 2, 4, 8, … below the number of samples, and that number: pass@k is undefined beyond it."""
+    powers = [2**i for i in range(1, samples.bit_length())]
+    return sorted({k for k in powers if k < samples} | ({samples} if samples > 1 else set[int]()))

@@ -1,0 +1,118 @@
+"""Load a model and its tokenizer by alias, directory or hub id; when that fails, say plainly why."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from rlif.errors import UserError, did_you_mean
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+ALIASES = ("minicode-base", "smollm2")
+
+
+class LoadedModel(NamedTuple):
+    """A model in evaluation mode on the CPU, and its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load_model(name: str, dtype: Dtype = "float32") -> LoadedModel:
+    """Load a causal language model and its tokenizer.
+
+    Args:
+        name: "minicode-base" (ships with rlif), "smollm2" (made by `make smollm2`), a directory, or a hub id.
+        dtype: of the weights.
+
+    Raises:
+        UserError: no such model, a checkpoint or tokenizer that cannot be read, or no end-of-sequence token.
+    """
+    source = model_source(name)
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=getattr(torch, dtype), output_loading_info=True
+        )
+    except Exception as error:  # a damaged file can fail in any library below
+        raise _unreadable(name, source, "model", error) from error
+    model, info = loaded
+    if info["missing_keys"]:
+        some = ", ".join(sorted(info["missing_keys"])[:3])
+        raise UserError(f"The checkpoint '{name}' lacks weights of its own architecture: {some}, …")
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(source)
+    except Exception as error:
+        raise _unreadable(name, source, "tokenizer", error) from error
+    eos_token_ids(model, tokenizer)
+    return LoadedModel(model.eval(), tokenizer)
+
+
+def model_source(name: str) -> str:
+    """Return the directory or hub id that a model's name stands for.
+
+    Raises:
+        UserError: an alias whose files are not there, or a path that does not exist.
+    """
+    if name == "minicode-base":
+        directory = Path(str(files("rlif") / "assets" / "minicode_base"))
+        return _existing(directory, "The minicode base model is not in this installation.", "rlif base build")
+    if name == "smollm2":
+        directory = Path(os.environ.get("RLIF_MODELS", "models")) / "smollm2"
+        return _existing(directory, f"SmolLM2 is not in '{directory}'.", "make smollm2")
+    if Path(name).is_dir():
+        return name
+    if name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).exists():
+        raise UserError(f"'{name}' is not a directory.", "Give a directory with config.json and weights.")
+    return name
+
+
+def fingerprint(name: str) -> str:
+    """Return text that identifies a model's weights: its source, and size and time of each file on disk."""
+    source = model_source(name)
+    stats = {path.name: path.stat() for path in sorted(Path(source).glob("*")) if path.is_file()}
+    sizes = [f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats.items()]
+    return " ".join([source, *sizes])
+
+
+def eos_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Return the ids that end a completion: the tokenizer's, and those of the model's generation settings.
+
+    Raises:
+        UserError: there is none, so that no completion would ever end.
+    """
+    own: Any = tokenizer.eos_token_id
+    configured: Any = model.generation_config.eos_token_id
+    listed: list[Any] = configured if isinstance(configured, list) else [configured]
+    ids = frozenset(token for token in [own, *listed] if isinstance(token, int))
+    if not ids:
+        raise UserError(
+            "The model has no end-of-sequence token, so its completions would never end.",
+            "Set eos_token in tokenizer_config.json, or eos_token_id in generation_config.json.",
+        )
+    return ids
+
+
+def context_length(model: PreTrainedModel) -> int | None:
+    """Return the longest sequence, prompt and completion together, that the model takes; None: no limit."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def _existing(directory: Path, message: str, command: str) -> str:
+    if not (directory / "config.json").is_file():
+        raise UserError(message, f"Make it with: {command}")
+    return str(directory)
+
+
+def _unreadable(name: str, source: str, what: str, error: Exception) -> UserError:
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    if Path(source).is_dir():
+        return UserError(f"The {what} in '{source}' cannot be read: {reason}")
+    offline = " HF_HUB_OFFLINE is set: nothing is fetched." if os.environ.get("HF_HUB_OFFLINE") else ""
+    return UserError(
+        f"There is no directory '{name}', and the {what} cannot be fetched from the hub: {reason}{offline}",
+        f"{did_you_mean(name, ALIASES)} Or give the directory of a checkpoint.",
+    )

@@ -1,0 +1,141 @@
+"""The table of a report: one row a run, for the page, for Markdown and for the terminal."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
+
+from rlif.diagnostics import Interval, Verdict
+from rlif.diagnostics.evidence import number, percent
+from rlif.records import Role
+from rlif.report.load import Run, Study
+
+COLUMNS = (
+    "Run",
+    "Sampled: start",
+    "Sampled: peak",
+    "Sampled: end",
+    "Greedy: start",
+    "Greedy: peak",
+    "Greedy: end",
+    "Peak step",
+    "Length",
+    "Reasoning",
+    "Verdict",
+)
+
+SYMBOLS = {
+    Verdict.IMPROVED: "▲",
+    Verdict.IMPROVED_THEN_FELL: "◭",
+    Verdict.COLLAPSED: "▼",
+    Verdict.WORSENED: "▽",
+    Verdict.UNCHANGED: "=",
+    Verdict.UNDECIDED: "?",
+}
+"""Verdict -> a sign that tells it apart without colour."""
+
+TERMINAL = {
+    Verdict.IMPROVED: "green",
+    Verdict.IMPROVED_THEN_FELL: "yellow",
+    Verdict.COLLAPSED: "red",
+    Verdict.WORSENED: "red",
+    Verdict.UNCHANGED: "dim",
+    Verdict.UNDECIDED: "dim",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number and, in smaller type, its interval."""
+
+    text: str
+    small: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run; `cells` in the order of `COLUMNS` from the second to the last but one."""
+
+    id: str
+    label: str
+    role: Role
+    verdict: Verdict
+    note: str
+    cells: tuple[Cell, ...]
+
+
+def rows(study: Study) -> list[Row]:
+    """Return one row a run, in the study's order."""
+    return [
+        Row(run.id, run.label, run.role, run.findings.verdict, run.note, _cells(run)) for run in study.runs
+    ]
+
+
+def markdown(study: Study) -> str:
+    """Return the table as Markdown."""
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    for row in rows(study):
+        texts = [f"{cell.text} ({cell.small})" if cell.small else cell.text for cell in row.cells]
+        name = f"{row.label} ({row.note})" if row.note else row.label
+        parts = [part.replace("|", "\\|").replace("\n", " ") for part in (name, *texts, row.verdict)]
+        lines.append(f"| {' | '.join(parts)} |")
+    return "\n".join(lines) + "\n"
+
+
+def terminal(study: Study) -> Table:
+    """Return the table for rich, narrow enough for 80 columns: no intervals, which stand in the report."""
+    caption = "pass@1 on held-out problems: start → peak → end"
+    table = Table(title=study.name, title_justify="left", caption=caption, box=SIMPLE, pad_edge=False)
+    for column in ("Run", "Sampled %", "Greedy %", "Peak\nstep", "Length", "Reasoning", "Verdict"):
+        table.add_column(column, justify="left" if column in ("Run", "Verdict") else "right")
+    for run, row in zip(study.runs, rows(study), strict=True):
+        p = run.findings.performance
+        scores = (p.start, p.peak, p.end) if p else ()
+        table.add_row(
+            Text(row.label),  # not a plain str: a label may hold what rich takes for markup
+            _path([score.sampled for score in scores]),
+            _path([score.greedy for score in scores]),
+            *(cell.text.replace(" ", "") for cell in row.cells[6:]),
+            Text(row.verdict, style=TERMINAL[row.verdict]),
+        )
+    return table
+
+
+def _cells(run: Run) -> tuple[Cell, ...]:
+    p = run.findings.performance
+    if p is None:
+        return (*[Cell("–")] * 7, _from_training(run, "length_mean"), _from_training(run, "reasoning_share"))
+    scores = (p.start, p.peak, p.end)
+    return (
+        *(_score(score.sampled) for score in scores),
+        *(_score(score.greedy) for score in scores),
+        Cell(str(p.peak_step)),
+        Cell(f"{number(p.start.length)} → {number(p.end.length)}"),
+        Cell(f"{_whole(p.start.reasoning_share)} → {_whole(p.end.reasoning_share)}"),
+    )
+
+
+def _from_training(run: Run, name: str) -> Cell:
+    trend = run.findings.trends.get(name)
+    if trend is None:
+        return Cell("–")
+    show = _whole if name == "reasoning_share" else number
+    return Cell(f"{show(trend.start)} → {show(trend.end)}")
+
+
+def _path(scores: Sequence[Interval]) -> str:
+    """Return pass@1 at start, peak and end in whole per cent."""
+    return "→".join(_whole(score.estimate).removesuffix("%") for score in scores) or "–"
+
+
+def _score(score: Interval) -> Cell:
+    if math.isnan(score.low):
+        return Cell(percent(score.estimate))
+    return Cell(percent(score.estimate), f"{100 * score.low:.0f}–{100 * score.high:.0f}")
+
+
+def _whole(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.0f}%"

@@ -1,0 +1,221 @@
+"""The plain-language verdict. Every sentence is chosen by a finding and carries its numbers.
+
+Nothing is claimed that an interval does not support: where it does not, the sentence says "undecided".
+"""
+
+import math
+from dataclasses import dataclass
+
+from rlif.diagnostics import Alarm, Comparison, Direction, Findings, Thresholds, Verdict, compare
+from rlif.diagnostics.evidence import NAMES, number, percent, points, reading
+from rlif.errors import UserError
+from rlif.records import Role
+from rlif.report.load import Run, Study, Transfer
+
+LOST = (Verdict.COLLAPSED, Verdict.IMPROVED_THEN_FELL, Verdict.WORSENED)
+SHOWN = ("length_mean", "reasoning_share", "entropy", "truncated", "no_code", "syntax_error")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence about something, which its subject begins."""
+
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question a reader has, and what the data answer."""
+
+    question: str
+    lines: list[Line]
+
+
+def headline(study: Study) -> str:
+    """Return the one sentence to remember."""
+    runs = [run for run in study.with_role(Role.INTRINSIC) if run.findings.performance is not None]
+    if len(study.runs) == 1:
+        return f"{study.runs[0].label}: {study.runs[0].findings.verdict}"
+    if not runs:
+        return f"{study.name}: {len(study.runs)} runs"
+    gained = [run for run in runs if _gained(run.findings)]
+    lost = [run for run in runs if run.findings.verdict in LOST]
+    both = [run for run in gained if run in lost]
+    of = (
+        f"Of {_count(runs)} rewards that need no tests" if len(runs) > 1 else "The reward that needs no tests"
+    )
+    if len(runs) == 1:
+        return f"{of} {_single(bool(gained), bool(lost))}"
+    if not gained:
+        ending = f"; {_count(lost)} ended worse" if lost else ""
+        return f"{of}, none is shown to have helped{ending}"
+    if both:
+        return f"{of}, {_count(gained)} helped at first and {_count(both)} of these then lost it again"
+    ending = f"; {_count(lost)} ended worse" if lost else " and none is shown to have lost it again"
+    return f"{of}, {_count(gained)} helped{ending}"
+
+
+def answers(study: Study) -> list[Answer]:
+    """Return the questions of the first screen with their answers, in reading order."""
+    found = [
+        Answer("What became of each run?", [outcome(run) for run in study.runs]),
+        Answer("How did it show?", [line for run in study.runs if (line := signs(run)) is not None]),
+        Answer(
+            "Did starting without tests help the training on tests that followed?",
+            [line for transfer in study.transfers for line in transfer_lines(transfer)],
+        ),
+        Answer("What to do?", advice(study)),
+    ]
+    return [answer for answer in found if answer.lines]
+
+
+def outcome(run: Run) -> Line:
+    """Return what became of one run."""
+    p = run.findings.performance
+    if p is None or run.findings.verdict_source != "held-out tests":
+        return Line(run.label, _without_evaluations(run.findings))
+    start, peak, end = (percent(getattr(score, p.mode).estimate) for score in (p.start, p.peak, p.end))
+    step, last = p.peak_step, p.end.step
+    match run.findings.verdict:
+        case Verdict.IMPROVED:
+            text = f"improved from {start} to {end} at step {last}: {points(p.change)}."
+        case Verdict.IMPROVED_THEN_FELL:
+            rise = f"improved from {start} to {peak} at step {step}"
+            text = f"{rise}, then fell to {end}: {points(-p.drop)}."
+        case Verdict.COLLAPSED:
+            fall = f"collapsed from {start} (best {peak} at step {step}) to {end}"
+            text = f"{fall}: {points(-p.drop)} since its best."
+        case Verdict.WORSENED:
+            text = f"worsened from {start} to {end} at step {last}: {points(p.change)}."
+        case Verdict.UNCHANGED:
+            text = f"is unchanged, {start} to {end}: {points(p.change)}."
+        case Verdict.UNDECIDED:
+            text = f"is undecided, {start} to {end}: {points(p.change)}, too wide an interval to tell."
+    return Line(run.label, text)
+
+
+def signs(run: Run) -> Line | None:
+    """Return how a run that lost performance looked from outside, or what alarms in one that did not."""
+    f = run.findings
+    lost = f.verdict in LOST
+    moved = [
+        trend
+        for name in SHOWN
+        if (trend := f.trends.get(name)) is not None
+        and (trend.alarming or (lost and trend.direction in (Direction.UP, Direction.DOWN)))
+    ]
+    parts = [f"{NAMES[t.name]} {reading(t.name, t.start)} → {reading(t.name, t.end)}" for t in moved]
+    parts += [
+        f"its reward kept rising, by {number(gap.reward_change)} from step {gap.from_step} to {gap.to_step}"
+        for gap in f.gaps
+        if gap.diverged
+    ]
+    if not parts:
+        return Line(run.label, "gave no sign: no watched signal moved beyond noise.") if lost else None
+    ending = "" if lost else " (but its pass@1 is not shown to have fallen)"
+    return Line(f"{run.label}:", f"{'; '.join(parts)}{ending}.")
+
+
+def transfer_lines(transfer: Transfer) -> list[Line]:
+    """Return both comparisons of RLIF -> RLVR with RLVR."""
+    f, lines = transfer.found, list[Line]()
+    versus = f"{transfer.run.label} against {transfer.rlvr.label}"
+    if f.equal_total is not None:
+        budget = f"after {f.equal_total.first_step} steps in all"
+        lines.append(Line(versus, f"{budget}: {_outcome(f.equal_total)}"))
+    if f.equal_rlvr is not None:
+        before = f"{f.rlif_steps} steps without tests came first"
+        budget = f"after {f.equal_rlvr.second_step} steps on tests each ({before})"
+        lines.append(Line(versus, f"{budget}: {_outcome(f.equal_rlvr)}"))
+    return lines or [Line(versus, "is undecided: no two evaluations at equal budgets.")]
+
+
+def advice(study: Study) -> list[Line]:
+    """Return what follows for someone who has to choose; silent where the data do not decide."""
+    lines = [line for run in study.with_role(Role.INTRINSIC) if (line := _until_when(run)) is not None]
+    lines += _tests_or_not(study)
+    for run in study.with_role(Role.CONTROL):
+        if _gained(run.findings):
+            lines.append(
+                Line(run.label, "gained too, though it knows nothing: do not credit other rewards yet.")
+            )
+    return lines
+
+
+def _until_when(run: Run) -> Line | None:
+    p, verdict = run.findings.performance, run.findings.verdict
+    if p is None or run.findings.verdict_source != "held-out tests":
+        alarming = run.findings.alarm is Alarm.ALARM
+        text = "left its healthy range: read its completions before training on."
+        return Line(run.label, text) if alarming else None
+    if verdict is Verdict.IMPROVED:
+        return Line(run.label, f"had not fallen by step {p.end.step}; what comes after was not tried.")
+    if verdict not in LOST:
+        return None
+    onsets = [(t.onset, NAMES[t.name]) for t in run.findings.trends.values() if t.alarming and t.onset]
+    sign = f" First to leave its healthy range: {min(onsets)[1]}, at step {min(onsets)[0]}." if onsets else ""
+    if not _gained(run.findings):
+        return Line(run.label, f"is not worth using like this: no gain is shown at any step.{sign}")
+    return Line(run.label, f"should be stopped near step {p.peak_step}, where it was best.{sign}")
+
+
+def _tests_or_not(study: Study) -> list[Line]:
+    """Compare tests with the reward without tests that ended best."""
+    judged = [run for run in study.with_role(Role.INTRINSIC) if run.findings.performance is not None]
+    tests = next((run for run in study.with_role(Role.VERIFIABLE) if run.findings.performance), None)
+    if tests is None or not judged:
+        return []
+    best = max(judged, key=lambda run: _end(run.findings))
+    try:
+        found = compare(tests.evals, best.evals)
+    except UserError:
+        return []  # evaluated in different ways
+    versus = f"{tests.label} against {best.label}"
+    return [Line(versus, f"(the best without tests at the end): {_outcome(found)}")]
+
+
+def _outcome(found: Comparison) -> str:
+    word = {
+        "better": "better",
+        "worse": "worse",
+        "equal": f"no difference beyond {100 * Thresholds().margin:g} points",
+        "undecided": "undecided, too wide an interval",
+    }[found.outcome]
+    return f"{word}, {points(found.difference)}."
+
+
+def _single(gained: bool, lost: bool) -> str:
+    if gained:
+        return "helped at first, then lost it again" if lost else "helped"
+    return "made the model worse" if lost else "is not shown to have helped"
+
+
+def _without_evaluations(f: Findings) -> str:
+    if f.verdict_source == "training pass rate":
+        passing = f.trends["pass_rate"]
+        return (
+            f"{f.verdict}, by the pass rate in training: {percent(passing.start)} → {percent(passing.end)}."
+        )
+    alarms = [NAMES[trend.name] for trend in f.trends.values() if trend.alarming]
+    if alarms:
+        return f"is undecided without tests, but alarming: {', '.join(alarms)} left the healthy range."
+    quiet = "; no signal left its healthy range" if f.alarm is Alarm.QUIET else ""
+    return f"is undecided: it was not evaluated at two steps{quiet}."
+
+
+def _gained(f: Findings) -> bool:
+    return f.performance is not None and f.performance.gain.above_zero
+
+
+def _end(f: Findings) -> float:
+    score = getattr(f.performance.end, f.performance.mode).estimate if f.performance else math.nan
+    return -math.inf if math.isnan(score) else score
+
+
+def _count(runs: list[Run]) -> str:
+    words = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    return words[len(runs)] if len(runs) < len(words) else str(len(runs))

@@ -1,0 +1,127 @@
+"""What a forked child does: runs one untrusted program and reports how it went."""
+
+import atexit
+import builtins
+import contextlib
+import io
+import marshal
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import CodeType, ModuleType
+from typing import Any
+
+from rlif.sandbox.inside import codec, prelude
+from rlif.sandbox.inside.reports import Reporter
+
+CODE_FD = 4
+"""A memory file by which the first of several runs of a script hands its compiled code to the others."""
+
+_RECURSION_LIMIT = 50_000  # LiveCodeBench's, as is the next
+_MAX_STR_DIGITS = 50_000
+
+
+def run_functional(
+    source: bytes, entry_point: str, with_prelude: bool, inputs: Sequence[bytes], report: Reporter
+) -> int:
+    """Define the program, then call its entry point on each input in turn, reporting after each call."""
+    os.close(CODE_FD)
+    code = _compile(source, report)
+    if code is None:
+        return 1
+    module = _module("solution")
+    if with_prelude:
+        vars(module).update(prelude.NAMES)
+    try:
+        exec(code, vars(module))
+    except BaseException as error:
+        for _ in inputs:
+            report.error(error)
+        return 1
+    for data in inputs:
+        arguments = codec.loads(data, max_hashed=sys.maxsize)
+        try:
+            report.value(_target(module, entry_point)(*arguments))
+        except BaseException as error:
+            report.error(error)
+    return 0
+
+
+def run_script(source: bytes, is_first: bool, report: Reporter) -> int:
+    """Run the program as `python main.py` would; return its exit code."""
+    if is_first:
+        code = _compile(source, report)
+        if code is None:
+            return 1
+        os.pwrite(CODE_FD, marshal.dumps(code), 0)
+    else:
+        code = marshal.loads(os.pread(CODE_FD, os.fstat(CODE_FD).st_size, 0))
+    os.close(CODE_FD)
+    module = _module("__main__")
+    sys.argv = ["main.py"]
+    exit_code = _as_script(lambda: exec(code, vars(module)), report)
+    vars(module).clear()  # as at a script's end: files that it left open are flushed
+    for stream in (sys.stdout, sys.__stdout__):
+        with contextlib.suppress(Exception):  # a program may have put anything there
+            stream.flush()  # type: ignore[union-attr]
+    return exit_code
+
+
+def make_standard_streams() -> None:
+    """Open sys.stdin, stdout and stderr on descriptors 0 to 2, for all children to inherit unused."""
+
+    def text(fd: int, mode: str) -> io.TextIOWrapper:
+        return open(fd, mode, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[return-value]
+
+    sys.stdin = sys.__stdin__ = text(0, "r")  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = text(1, "w")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = text(2, "w")  # type: ignore[misc]
+
+
+def _as_script(run: Callable[[], object], report: Reporter) -> int:
+    exit_code = 0
+    try:
+        run()
+    except SystemExit as stop:
+        exit_code = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+        if exit_code:
+            report.error(stop)
+    except BaseException as error:
+        report.error(error)
+        exit_code = 1
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # a script waits for its threads
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+    except BaseException as error:
+        report.error(error)
+        exit_code = 1
+    return exit_code & 0xFF
+
+
+def _compile(source: bytes, report: Reporter) -> CodeType | None:
+    try:
+        return compile(source.decode("utf-8", "surrogatepass"), "main.py", "exec", dont_inherit=True)
+    except BaseException as error:
+        report.error(error, "compile_error")
+        return None
+
+
+def _module(name: str) -> ModuleType:
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    sys.set_int_max_str_digits(_MAX_STR_DIGITS)
+    module = ModuleType(name)
+    vars(module)["__builtins__"] = builtins
+    sys.modules[name] = module
+    return module
+
+
+def _target(module: ModuleType, entry_point: str) -> Callable[..., object]:
+    """Return the method of a new `Solution`, or the top-level function, of that name."""
+    solution: Any = vars(module).get("Solution")
+    if isinstance(solution, type) and hasattr(solution, entry_point):
+        return getattr(solution(), entry_point)
+    function = vars(module).get(entry_point)
+    if function is None:
+        raise NameError(f"neither a function {entry_point!r} nor a class Solution with such a method")
+    return function

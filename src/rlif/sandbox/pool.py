@@ -1,0 +1,132 @@
+"""`Sandbox`: runs untrusted programs on a few warm, isolated workers."""
+
+import asyncio
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from types import TracebackType
+from typing import Self
+
+from rlif.errors import UserError
+from rlif.sandbox.isolation import Isolation
+from rlif.sandbox.types import Execution, Limits, Output, Program, RunStatus
+from rlif.sandbox.worker import Worker, WorkerDiedError
+
+
+class Sandbox:
+    """A pool of workers; a context manager, usable from any thread.
+
+    Each worker runs one program at a time. A worker that dies is replaced: its program gets status KILLED and
+    no other is affected. Leaving the context kills whatever still runs.
+
+    Args:
+        workers: number of worker processes.
+        isolation: "bwrap", or "process" for the weaker kind (see `rlif.sandbox.isolation`).
+        limits: limits of each program.
+
+    Raises:
+        UserError: on entering, when that isolation does not work here.
+    """
+
+    def __init__(self, workers: int = 2, isolation: str = "bwrap", limits: Limits | None = None) -> None:
+        if workers < 1:
+            raise UserError(f"workers must be at least 1; got {workers}.")
+        self.isolation = Isolation.parse(isolation)
+        self.limits = limits or Limits()
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="rlif-sandbox")
+        # A worker belongs to one thread of the executor: bwrap ends when the thread that started it does.
+        self._own = threading.local()
+        self._workers: set[Worker] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        if self.isolation is Isolation.PROCESS:
+            warnings.warn(_PROCESS_WARNING, stacklevel=2)
+        try:
+            self._executor.submit(self._worker).result()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers and everything in them; programs that were running get status KILLED."""
+        with self._lock:
+            self._closed = True
+            workers, self._workers = self._workers, set()
+        for worker in workers:
+            worker.close()
+        self._executor.shutdown(cancel_futures=True)
+
+    def run(self, programs: Iterable[Program]) -> list[Execution]:
+        """Run programs; return their executions in the same order."""
+        return [future.result() for future in [self.submit(program) for program in programs]]
+
+    def stream(self, programs: Iterable[Program]) -> Iterator[tuple[int, Execution]]:
+        """Run programs; yield (index, execution) as they finish."""
+        futures = {self.submit(program): index for index, program in enumerate(programs)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+    async def run_async(self, program: Program) -> Execution:
+        """Run one program without blocking the event loop."""
+        return await asyncio.wrap_future(self.submit(program))
+
+    def submit(self, program: Program) -> Future[Execution]:
+        """Queue one program; return the future of its execution."""
+        return self._executor.submit(self._execute, program)
+
+    def _execute(self, program: Program) -> Execution:
+        if not program.code.strip():
+            return self._all(program, RunStatus.NO_CODE)
+        if self._closed:
+            return self._all(program, RunStatus.KILLED, "the sandbox was closed")
+        worker = self._worker()
+        try:
+            return worker.execute(program, self.limits)
+        except WorkerDiedError as error:
+            worker.retired = True
+            return self._all(program, RunStatus.KILLED, str(error))
+
+    def _all(self, program: Program, status: RunStatus, error: str = "") -> Execution:
+        outputs = tuple(Output(status) for _ in program.inputs)
+        return Execution(status, outputs, error=error, isolation=self.isolation)
+
+    def _worker(self) -> Worker:
+        """Return this thread's worker, started or replaced if need be."""
+        worker: Worker | None = getattr(self._own, "worker", None)
+        if worker is not None and not worker.retired:
+            return worker
+        if worker is not None:
+            with self._lock:
+                self._workers.discard(worker)
+            worker.close()
+        worker = self._own.worker = Worker(self.isolation)
+        with self._lock:
+            if self._closed:
+                worker.close()
+            self._workers.add(worker)
+        return worker
+
+
+def probe(isolation: str = "bwrap") -> dict[str, bool]:
+    """Start one worker and return which protections it finds in force, by name.
+
+    Raises `UserError` with the usual remedies when the isolation does not work here.
+    """
+    worker = Worker(Isolation.parse(isolation))
+    worker.close()
+    return worker.facts
+
+
+_PROCESS_WARNING = (
+    'Isolation "process" does not protect this machine from hostile programs: they can read your files, use '
+    "the network and signal your processes. Use it only for programs that you trust."
+)

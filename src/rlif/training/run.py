@@ -1,0 +1,210 @@
+"""`run`: one training run from its configuration to its run directory, through all its stages.
+
+May be killed at any moment. Called again with the same configuration and directory it goes on from the last
+whole checkpoint, drops what was recorded after it, and ends with the numbers of an uninterrupted run.
+"""
+
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from transformers import PrinterCallback
+
+from rlif.config import ProblemsConfig, RunConfig
+from rlif.evaluation import Sampling, evaluate
+from rlif.evaluation.models import load_model
+from rlif.evaluation.transformers_generator import TransformersGenerator
+from rlif.problems.load import load_problems
+from rlif.problems.types import Problem
+from rlif.records import EvalRecord, RunDir, RunStatus, StepRecord
+from rlif.rewards import Need
+from rlif.sandbox import Limits, Sandbox
+from rlif.training.callbacks import CheckpointCallback, EvaluationCallback, RecordCallback, StopOnSignal
+from rlif.training.checkpoints import checkpoint_step, last_checkpoint, stage_directory
+from rlif.training.data import stage_dataset
+from rlif.training.grpo_args import grpo_config
+from rlif.training.trainer import IntrinsicGRPOTrainer
+
+
+@dataclass(slots=True)
+class Listener:
+    """Whom a run tells how it goes; progress bars are made of this."""
+
+    on_step: Callable[[StepRecord], None] = lambda record: None
+    on_eval: Callable[[EvalRecord], None] = lambda record: None
+
+
+class Interrupted(Exception):
+    """The run was asked to stop and did, with a checkpoint; the same command continues it."""
+
+
+def run(config: RunConfig, directory: Path, listener: Listener | None = None) -> RunDir:
+    """Train by `config`, writing only under `directory`; continue what is already there.
+
+    Raises:
+        UserError: anything the user can mend.
+        Interrupted: Ctrl-C or SIGTERM; everything up to here is saved.
+    """
+    torch.set_num_threads(config.torch_threads)
+    record = RunDir(directory)
+    record.create(config.model_dump(mode="json"))
+    return _Run(config, record, listener or Listener()).execute()
+
+
+class _Run:
+    """The state of one call of `run`."""
+
+    def __init__(self, config: RunConfig, record: RunDir, listener: Listener) -> None:
+        self.config, self.record, self.listener = config, record, listener
+        self.main = PartialState().is_main_process
+        self.problems = _load(config.problems)
+        self.held_out = _load(config.evaluation.problems) if config.truth else []
+        table = config.sandbox
+        limits = Limits(table.seconds, table.seconds, memory_mb=table.memory_mb)
+        self.sandbox = Sandbox(table.workers, table.isolation, limits)
+        before = record.read_status()
+        self.seconds_before = before.seconds if before else 0.0
+        self.started = time.time()
+        self.stage, self.step = config.stages[0].label, 0
+
+    def execute(self) -> RunDir:
+        """Run all stages; say in status.json how it ended."""
+        self._say("running")
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(self.sandbox)
+                stop = stack.enter_context(StopOnSignal())
+                self._stages(stop)
+        except (KeyboardInterrupt, Interrupted):
+            self._say("interrupted")
+            raise Interrupted from None
+        except BaseException as error:
+            self._say("failed", f"{type(error).__name__}: {error}")
+            raise
+        self._say("complete")
+        return self.record
+
+    def _stages(self, stop: StopOnSignal) -> None:
+        source, offset = self.config.model, 0
+        for index, stage in enumerate(self.config.stages):
+            self.stage = stage.label
+            directory = stage_directory(self.record, index, stage.label)
+            checkpoint = last_checkpoint(directory)
+            done = checkpoint_step(checkpoint) if checkpoint else 0
+            self.step = offset + done
+            if done < stage.steps:
+                self.record.truncate_after(self.step)
+                self._train(index, source, directory, checkpoint, offset, stop)
+                checkpoint = last_checkpoint(directory)
+            if stop.requested:
+                raise Interrupted
+            source, offset = str(checkpoint), offset + stage.steps
+
+    def _train(
+        self, index: int, source: str, directory: Path, checkpoint: Path | None, offset: int, stop: StopOnSignal
+    ) -> None:
+        config, stage = self.config, self.config.stages[index]
+        model, tokenizer = load_model(source, config.dtype)
+        table = config.stage_grpo(index)
+        chat = tokenizer.chat_template is not None
+        arguments = grpo_config(config, index, directory, PartialState().num_processes)
+        trainer = IntrinsicGRPOTrainer(
+            model=model,
+            args=arguments,
+            reward_funcs=list(stage.reward),
+            train_dataset=stage_dataset(
+                self.problems, config.prompt, chat, stage.steps, table.prompts_per_step, arguments.seed
+            ),
+            processing_class=tokenizer,
+            problems={problem.id: problem for problem in self.problems},
+            sandbox=self.sandbox,
+            token_stats_temperature=config.token_stats_temperature,
+            observe=[Need.TOKEN_STATS, Need.EXECUTIONS, *([Need.HIDDEN_TESTS] if config.truth else [])],
+        )
+        generator = TransformersGenerator(
+            trainer.accelerator.unwrap_model(trainer.model), tokenizer, config.evaluation.batch_size
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(stop)
+        if self.held_out and self.main:
+            measure = self._evaluator(generator, chat, table.max_completion_length)
+            trainer.add_callback(EvaluationCallback(measure, offset, config.evaluation.every))
+            if offset == 0 and not checkpoint:
+                measure(0)
+        trainer.add_callback(CheckpointCallback(offset, config.checkpoint_every))
+        trainer.add_callback(
+            RecordCallback(self.record, trainer, stage.label, offset, config.rollouts_every, self._on_step)
+        )
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+    def _evaluator(self, generator: TransformersGenerator, chat: bool, max_tokens: int) -> Callable[[int], None]:
+        """Return what evaluates the model at a step, sampled and greedy, and records it."""
+        table = self.config.evaluation
+
+        def measure(step: int) -> None:
+            # The same draws at every step: what changes is the policy.
+            settings = [Sampling(table.samples, table.temperature, 1.0, max_tokens, self.config.seed)]
+            if table.greedy:
+                settings.append(Sampling(1, 0.0, 1.0, max_tokens, self.config.seed))
+            for sampling in settings:
+                result = evaluate(
+                    generator,
+                    self.held_out,
+                    self.sandbox,
+                    sampling,
+                    self.config.prompt,
+                    chat,
+                    step=step,
+                    stage=self.stage,
+                )
+                self.record.append_eval(result.record)
+                self.listener.on_eval(result.record)
+
+        return measure
+
+    def _on_step(self, record: StepRecord) -> None:
+        self.step = record.step
+        self._say("running")
+        self.listener.on_step(record)
+
+    def _say(self, state: Any, error: str = "") -> None:
+        if not self.main:
+            return
+        now = time.time()
+        self.record.write_status(
+            RunStatus(
+                state=state,
+                step=self.step,
+                total_steps=self.config.total_steps,
+                stage=self.stage,
+                error=error,
+                isolation=self.config.sandbox.isolation,
+                versions=_versions(),
+                started=self.started,
+                updated=now,
+                pid=os.getpid(),
+                seconds=self.seconds_before + now - self.started,
+            )
+        )
+
+
+def _load(table: ProblemsConfig) -> list[Problem]:
+    return load_problems(**table.model_dump())
+
+
+def _versions() -> dict[str, str]:
+    packages = ("rlif", "torch", "transformers", "trl", "accelerate", "numpy")
+    return {
+        "python": platform.python_version(),
+        "platform": sys.platform,
+        **{name: importlib.metadata.version(name) for name in packages},
+    }
