@@ -16,7 +16,7 @@ from rlif.records import (
     Role,
     RunDir,
     RunInfo,
-    RunStatus,
+    RunState,
     StepRecord,
     StudyDir,
     StudyInfo,
@@ -226,7 +226,7 @@ def write_run(run: RunDir, script: Script, steps: int, every: int, seed: int) ->
         run.write_rollouts(step, rollout_rows(script, step, step / steps, rng))
     versions = {"rlif": "0.1.0", "python": "3.11", "torch": "2.13.0", "trl": "1.16.0"}
     run.write_status(
-        RunStatus(
+        RunState(
             state="complete",
             step=steps,
             total_steps=steps,

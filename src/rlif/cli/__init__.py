@@ -3,7 +3,7 @@
 import os
 import sys
 from importlib.metadata import version as installed_version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,7 +14,7 @@ from rlif.cli.quickstart import quickstart
 from rlif.cli.report import report
 from rlif.cli.rewards import rewards
 from rlif.cli.train import base_app, train
-from rlif.errors import UserError
+from rlif.errors import UserError, missing_extra
 
 app = typer.Typer(
     help="Reinforcement learning from internal feedback (RLIF) for code models.",
@@ -53,20 +53,17 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True).print(f"rlif: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _fail(error)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
             raise
-        Console(stderr=True).print(
-            f"rlif: This command needs the package '{error.name}', which is not installed.\n"
-            f"Install it with: pip install 'rlif[{extra}]'",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        sys.exit(2)
+        _fail(missing_extra(package, _EXTRAS[package]))
+
+
+def _fail(error: UserError) -> NoReturn:
+    Console(stderr=True).print(f"rlif: {error}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 _EXTRAS = {

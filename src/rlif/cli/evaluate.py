@@ -1,6 +1,7 @@
 """`rlif evaluate`: any model on any problems, in one command."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -54,17 +55,22 @@ def evaluate(
 ) -> None:
     """Generate and grade; print pass@k with 95% intervals. Killed and run again, it continues."""
     chosen = load_problems(problems, split, limit, _date(start), _date(end), seed)
+    sampling = Sampling(samples, temperature, top_p, MAX_TOKENS if max_tokens is None else max_tokens, seed)
 
-    from rlif.evaluation.models import context_length, fingerprint, load_model  # torch, so not before now
+    import torch  # and what needs it: not before now
+
+    from rlif.evaluation.models import context_length, fingerprint, load_model
     from rlif.evaluation.transformers_generator import TransformersGenerator
 
     console = Console()
     directory = RunDir(out or Path("runs") / f"evaluate-{Path(model).name}-{Path(problems).stem}")
     with console.status(f"Loading {model}"):
         loaded = load_model(model)
+        loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")  # pyright: ignore[reportArgumentType]
     chat = loaded.tokenizer.chat_template is not None
-    longest = max_tokens or min(MAX_TOKENS, (context_length(loaded.model) or 2 * MAX_TOKENS) // 2)
-    sampling = Sampling(samples, temperature, top_p, longest, seed)
+    context = context_length(loaded.model)
+    if max_tokens is None and context is not None:
+        sampling = replace(sampling, max_tokens=min(MAX_TOKENS, context // 2))
     prompts = [build_prompt(problem, style, chat) for problem in chosen]
     key = settings_key(fingerprint(model), prompts, sampling, batch_size)
     record = _recorded(directory, key)

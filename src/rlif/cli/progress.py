@@ -3,7 +3,14 @@
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rlif.records import EvalRecord, StepRecord
@@ -11,7 +18,7 @@ from rlif.training.run import Listener
 
 
 def bar(console: Console) -> Progress:
-    """Return a progress bar: what, how far, how long it took, how long it will take, and the latest numbers."""
+    """Return a progress bar: what, how far, how long it took and will take, and the latest numbers."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -40,14 +47,18 @@ class TrainingProgress:
         self.progress.__exit__(*error)
 
     def _on_step(self, record: StepRecord) -> None:
-        numbers = f"reward {record.reward:.3g}  passing {record.pass_rate:.2f}  length {record.length_mean:.0f}"
+        numbers = (
+            f"reward {record.reward:.3g}  passing {record.pass_rate:.2f}  length {record.length_mean:.0f}"
+        )
         self.progress.update(self.task, description=record.stage, completed=record.step, numbers=numbers)
 
     def _on_eval(self, record: EvalRecord) -> None:
         low, high = record.pass_at_1_ci
         self.console.print(
-            f"step {record.step:>5}  held-out pass@1 {record.mode:<7} {record.pass_at_1:.3f} [{low:.3f}, {high:.3f}]"
-            f"  length {record.length_mean:.1f}  reasoning {record.reasoning_share:.2f}",
+            f"step {record.step:>5}  held-out pass@1 {record.mode:<7} {record.pass_at_1:.3f} "
+            f"[{low:.3f}, {high:.3f}]  length {record.length_mean:.1f}  "
+            f"reasoning {record.reasoning_share:.2f}",
+            markup=False,  # [nan, nan] is not a tag
             highlight=False,
         )
 

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from rlif.errors import UserError
+from rlif.errors import UserError, missing_extra
 from rlif.report import build_report, terminal_table
 from rlif.study.config import load_study
 from rlif.study.local import RunProgress, Stopped, run_study
@@ -25,6 +26,8 @@ def quickstart(
     ] = None,
 ) -> None:
     """Train the embedded model on its own confidence and, beside it, on tests; then report who gained."""
+    if find_spec("trl") is None:  # said once here, rather than by each run
+        raise missing_extra("trl", "train")
     study = load_study(Path(str(files("rlif") / "assets" / "quickstart.toml")))
     console = Console()
     console.print(f"{study.name}: {study.description}", highlight=False)
@@ -44,7 +47,9 @@ def quickstart(
         show(runs)
     failed = [run for run in runs if run.state != "complete"]
     for run in failed:
-        console.print(f"Run '{run.id}' did not finish: {run.error}", markup=False, highlight=False)
+        console.print(
+            f"Run '{run.id}' did not finish ({run.state}). {run.error}", markup=False, highlight=False
+        )
     if len(failed) == len(runs):
         raise UserError("No run finished, so there is nothing to report.", f"See {out}/runs/*/log.txt.")
     page = build_report(out)
@@ -60,7 +65,9 @@ def _table(runs: Sequence[RunProgress], elapsed: float, first: list[int]) -> Tab
     if not first:
         first.append(done)
     fresh = done - first[0]
-    left = f"about {_clock(elapsed / fresh * (total - done))} left" if fresh >= 5 else "estimating the time left"
+    left = (
+        f"about {_clock(elapsed / fresh * (total - done))} left" if fresh >= 5 else "estimating the time left"
+    )
     table = Table(caption=f"{_clock(elapsed)} gone, {left}" if done < total else _clock(elapsed))
     for name in ("run", "state", "step", "stage", "held-out pass@1"):
         table.add_column(name)

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rlif.report import build_report, terminal_table
-
 
 def report(
     path: Annotated[Path, typer.Argument(help="A run directory, or a study directory with several runs.")],
 ) -> None:
     """Write report.html, figures and summaries into DIR, print the table, and say where the report is."""
+    from rlif.report import build_report, terminal_table
+
     page = build_report(path)
     console = Console()
     console.print(terminal_table(path))

@@ -59,10 +59,10 @@ def series(steps: Sequence[StepRecord], name: str) -> Series:
 
 
 def smooth(values: Floats, width: int) -> Floats:
-    """Return the centred moving average [n]; the window shrinks at both ends."""
-    ones = np.ones(min(width, len(values)) or 1)
+    """Return the centred moving average [n]; even widths count as the odd below; ends shrink it."""
     if len(values) == 0:
         return values
+    ones = np.ones((min(width, len(values)) - 1) // 2 * 2 + 1)
     return np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
 
 

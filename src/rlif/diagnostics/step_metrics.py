@@ -38,8 +38,9 @@ def summarise_groups(
     shared = summarise_completions(completions)
     tokens = lengths(completions)
     p10, p50, p90 = np.quantile(tokens, [0.1, 0.5, 0.9]) if tokens.size else [np.nan] * 3
-    by_group = np.split(np.asarray(combined, dtype=float), np.cumsum([group.size for group in groups])[:-1])
-    paired = list(zip(groups, by_group, strict=True)) if groups else []
+    ends = np.cumsum([group.size for group in groups], dtype=int)
+    by_group = np.split(np.asarray(combined, dtype=float), ends)[:-1]
+    paired = list(zip(groups, by_group, strict=True))
     return {
         **{k: v for k, v in shared.items() if not k.startswith("pass_")},
         "length_p10": float(p10),

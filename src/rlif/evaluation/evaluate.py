@@ -12,7 +12,7 @@ import numpy as np
 from rlif.diagnostics.health import summarise_completions
 from rlif.errors import UserError
 from rlif.evaluation.sampling import Generator, Sampling
-from rlif.grading import Verdict, bootstrap_ci, grade, pass_at_k
+from rlif.grading import Verdict, bootstrap_ci, defined_ks, grade, pass_at_k
 from rlif.problems.prompts import PromptStyle, build_prompt
 from rlif.problems.types import Problem
 from rlif.records import EvalRecord
@@ -129,14 +129,8 @@ def scores(samples: Sequence[Sample], per_problem: int) -> dict[str, Any]:
     return {
         "pass_at_1": float(pass_rates(1).mean()),
         "pass_at_1_ci": bootstrap_ci(pass_rates(1)),
-        "pass_at_k": {str(k): float(pass_rates(k).mean()) for k in _larger_ks(per_problem)},
+        "pass_at_k": {str(k): float(pass_rates(k).mean()) for k in defined_ks(per_problem) if k > 1},
         "statuses": dict(Counter(str(sample.verdict.status) for sample in samples)),
         "correct": correct,
         **summarise_completions([s.completion for s in samples], [s.verdict.passed for s in samples]),
     }
-
-
-def _larger_ks(samples: int) -> list[int]:
-    """Return 2, 4, 8, … below the number of samples, and that number: pass@k is undefined beyond it."""
-    powers = [2**i for i in range(1, samples.bit_length())]
-    return sorted({k for k in powers if k < samples} | ({samples} if samples > 1 else set[int]()))

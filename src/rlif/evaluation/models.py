@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from rlif.errors import UserError, did_you_mean
 
@@ -33,6 +34,7 @@ def load_model(name: str, dtype: Dtype = "float32") -> LoadedModel:
         UserError: no such model, a checkpoint or tokenizer that cannot be read, or no end-of-sequence token.
     """
     source = model_source(name)
+    disable_progress_bar()  # the commands show a progress of their own
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source, dtype=getattr(torch, dtype), output_loading_info=True

@@ -1,7 +1,7 @@
 """Run and study directories: what is written while training, and how it is read back. No torch."""
 
 from rlif.records.run_dir import ROLLOUT_COLUMNS, RunDir
-from rlif.records.schema import EvalRecord, RewardSummary, RunStatus, StepRecord
+from rlif.records.schema import EvalRecord, RewardSummary, RunState, StepRecord
 from rlif.records.study_dir import Role, RunInfo, StudyDir, StudyInfo
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "Role",
     "RunDir",
     "RunInfo",
-    "RunStatus",
+    "RunState",
     "StepRecord",
     "StudyDir",
     "StudyInfo",

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from rlif.errors import UserError
 from rlif.records.files import append_line, damaged, read_json, read_jsonl, write_atomic
-from rlif.records.schema import EvalRecord, Record, RunStatus, StepRecord
+from rlif.records.schema import EvalRecord, Record, RunState, StepRecord
 
 R = TypeVar("R", bound=Record)
 
@@ -84,7 +84,7 @@ class RunDir:
         """Append one evaluation to evals.jsonl."""
         append_line(self.evals_path, record.model_dump_json())
 
-    def write_status(self, status: RunStatus) -> None:
+    def write_status(self, status: RunState) -> None:
         """Replace status.json."""
         write_atomic(self.status_path, status.model_dump_json(indent=2).encode() + b"\n")
 
@@ -122,12 +122,12 @@ class RunDir:
         """Return all evaluations, in the order they were written; empty before the first."""
         return self._read(self.evals_path, EvalRecord)
 
-    def read_status(self) -> RunStatus | None:
+    def read_status(self) -> RunState | None:
         """Return where the run stands, or None if it never said so."""
         if not self.status_path.is_file():
             return None
         try:
-            return RunStatus.model_validate(read_json(self.status_path))
+            return RunState.model_validate(read_json(self.status_path))
         except ValidationError as error:
             raise UserError(f"{self.status_path}: {_first_fault(error)}.", "Delete this file.") from error
 

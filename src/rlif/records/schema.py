@@ -4,7 +4,7 @@
     RUN/metrics.jsonl          one `StepRecord` a training step
     RUN/evals.jsonl            one `EvalRecord` for each evaluation and sampling mode
     RUN/rollouts/*.parquet     sampled completions, one file for each recorded step
-    RUN/status.json            `RunStatus`
+    RUN/status.json            `RunState`
     RUN/checkpoints/…          what a killed run continues from
 
 A number that is not defined (no tests to judge by, a group without spread) is NaN in memory and `null` in the
@@ -141,7 +141,7 @@ class EvalRecord(Record):
     seconds: Number = NAN
 
 
-class RunStatus(Record):
+class RunState(Record):
     """Where a run stands; rewritten atomically.
 
     Attributes:

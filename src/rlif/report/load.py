@@ -7,7 +7,7 @@ from typing import Any
 
 from rlif.diagnostics import Findings, TransferComparison, compare_transfer, diagnose
 from rlif.errors import UserError
-from rlif.records import EvalRecord, Role, RunDir, RunInfo, RunStatus, StepRecord, StudyDir, StudyInfo
+from rlif.records import EvalRecord, Role, RunDir, RunInfo, RunState, StepRecord, StudyDir, StudyInfo
 
 CONTROLS = frozenset({"random", "constant", "length", "format"})
 VERIFIABLE = frozenset({"unit_tests"})
@@ -22,7 +22,7 @@ class Run:
     role: Role
     directory: RunDir
     config: dict[str, Any]
-    status: RunStatus | None
+    status: RunState | None
     steps: list[StepRecord]
     evals: list[EvalRecord]
     findings: Findings

@@ -44,19 +44,17 @@ def headline(study: Study) -> str:
         return f"{study.name}: {len(study.runs)} runs"
     gained = [run for run in runs if _gained(run.findings)]
     lost = [run for run in runs if run.findings.verdict in LOST]
-    both = [run for run in gained if run in lost]
-    of = (
-        f"Of {_count(runs)} rewards that need no tests" if len(runs) > 1 else "The reward that needs no tests"
-    )
     if len(runs) == 1:
-        return f"{of} {_single(bool(gained), bool(lost))}"
-    if not gained:
-        ending = f"; {_count(lost)} ended worse" if lost else ""
-        return f"{of}, none is shown to have helped{ending}"
-    if both:
-        return f"{of}, {_count(gained)} helped at first and {_count(both)} of these then lost it again"
-    ending = f"; {_count(lost)} ended worse" if lost else " and none is shown to have lost it again"
-    return f"{of}, {_count(gained)} helped{ending}"
+        return f"The run whose reward needs no tests {_single(bool(gained), bool(lost))}"
+    back = [run for run in gained if run in lost]
+    worse = [run for run in lost if run not in gained]
+    first = f"{_count(gained)} gained" + (" at first" if back else "")
+    parts = [first if gained else "none is shown to have gained"]
+    if back:
+        parts.append(f"{_count(back)} of these lost it again")
+    if worse:
+        parts.append(f"{_count(worse)} only got worse")
+    return f"Of {_count(runs)} runs whose reward needs no tests, {_listed(parts)}"
 
 
 def answers(study: Study) -> list[Answer]:
@@ -89,6 +87,8 @@ def outcome(run: Run) -> Line:
         case Verdict.COLLAPSED:
             fall = f"collapsed from {start} (best {peak} at step {step}) to {end}"
             text = f"{fall}: {points(-p.drop)} since its best."
+            dead = run.findings.collapse.accuracy_step
+            text += "" if dead is None else f" Under 1% was right for the first time at step {dead}."
         case Verdict.WORSENED:
             text = f"worsened from {start} to {end} at step {last}: {points(p.change)}."
         case Verdict.UNCHANGED:
@@ -150,10 +150,11 @@ def _until_when(run: Run) -> Line | None:
     p, verdict = run.findings.performance, run.findings.verdict
     if p is None or run.findings.verdict_source != "held-out tests":
         alarming = run.findings.alarm is Alarm.ALARM
-        text = "left its healthy range: read its completions before training on."
+        text = "shows signals outside their healthy range: read its completions before training on."
         return Line(run.label, text) if alarming else None
     if verdict is Verdict.IMPROVED:
-        return Line(run.label, f"had not fallen by step {p.end.step}; what comes after was not tried.")
+        kept = "most of its gain" if p.drop.above_zero else "its gain"
+        return Line(run.label, f"kept {kept} up to step {p.end.step}; what comes after was not tried.")
     if verdict not in LOST:
         return None
     onsets = [(t.onset, NAMES[t.name]) for t in run.findings.trends.values() if t.alarming and t.onset]
@@ -190,16 +191,15 @@ def _outcome(found: Comparison) -> str:
 
 def _single(gained: bool, lost: bool) -> str:
     if gained:
-        return "helped at first, then lost it again" if lost else "helped"
-    return "made the model worse" if lost else "is not shown to have helped"
+        return "gained at first, then lost it again" if lost else "gained"
+    return "only got worse" if lost else "is not shown to have gained"
 
 
 def _without_evaluations(f: Findings) -> str:
     if f.verdict_source == "training pass rate":
         passing = f.trends["pass_rate"]
-        return (
-            f"{f.verdict}, by the pass rate in training: {percent(passing.start)} → {percent(passing.end)}."
-        )
+        word = "is undecided" if f.verdict is Verdict.UNDECIDED else f.verdict
+        return f"{word}, by the pass rate in training: {percent(passing.start)} → {percent(passing.end)}."
     alarms = [NAMES[trend.name] for trend in f.trends.values() if trend.alarming]
     if alarms:
         return f"is undecided without tests, but alarming: {', '.join(alarms)} left the healthy range."
@@ -214,6 +214,10 @@ def _gained(f: Findings) -> bool:
 def _end(f: Findings) -> float:
     score = getattr(f.performance.end, f.performance.mode).estimate if f.performance else math.nan
     return -math.inf if math.isnan(score) else score
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _count(runs: list[Run]) -> str:

@@ -4,7 +4,8 @@ import asyncio
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -34,6 +35,7 @@ class Sandbox:
             raise UserError(f"workers must be at least 1; got {workers}.")
         self.isolation = Isolation.parse(isolation)
         self.limits = limits or Limits()
+        self._ahead = 4 * workers
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="rlif-sandbox")
         # A worker belongs to one thread of the executor: bwrap ends when the thread that started it does.
         self._own = threading.local()
@@ -67,13 +69,27 @@ class Sandbox:
 
     def run(self, programs: Iterable[Program]) -> list[Execution]:
         """Run programs; return their executions in the same order."""
-        return [future.result() for future in [self.submit(program) for program in programs]]
+        executions = dict(self.stream(programs))
+        return [executions[index] for index in range(len(executions))]
 
     def stream(self, programs: Iterable[Program]) -> Iterator[tuple[int, Execution]]:
-        """Run programs; yield (index, execution) as they finish."""
-        futures = {self.submit(program): index for index, program in enumerate(programs)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        """Run programs; yield (index, execution) as they finish.
+
+        Programs are taken from the iterable a few ahead of the workers, so that it may be long.
+        """
+        source = enumerate(programs)
+        pending: dict[Future[Execution], int] = {}
+        try:
+            while True:
+                for index, program in islice(source, self._ahead - len(pending)):
+                    pending[self.submit(program)] = index
+                if not pending:
+                    return
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    yield pending.pop(future), future.result()
+        finally:
+            for future in pending:
+                future.cancel()
 
     async def run_async(self, program: Program) -> Execution:
         """Run one program without blocking the event loop."""

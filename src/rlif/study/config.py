@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError, field_validator
 
 from rlif.config import RunConfig, Strict, read_table, validated
 from rlif.errors import UserError
@@ -16,7 +16,16 @@ class StudyRun(Strict):
     id: str
     label: str
     role: Role
-    change: dict[str, Any] = {}
+    change: dict[str, Any] = Field(default={})
+
+    @field_validator("id")
+    @classmethod
+    def _names_a_directory(cls, value: str) -> str:
+        try:
+            RunInfo(id=value)
+        except ValidationError:
+            raise ValueError("it names a directory: use letters, digits, '_', '-', '.' and '+'") from None
+        return value
 
 
 class StudyConfig(Strict):
@@ -30,7 +39,7 @@ class StudyConfig(Strict):
 
     name: str
     description: str = ""
-    base: dict[str, Any] = {}
+    base: dict[str, Any] = Field(default={})
     runs: tuple[StudyRun, ...] = Field(min_length=1)
 
     def info(self) -> StudyInfo:

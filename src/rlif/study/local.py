@@ -5,19 +5,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlif.records import RunDir, StudyDir
-from rlif.study.config import StudyConfig
+from rlif.study.config import StudyConfig, StudyRun
 
 POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """Where one run of a study stands; `state` is a run's own word, or "waiting"."""
+    """Where one run of a study stands; `state` is a run's own word, or "waiting" or "starting"."""
 
     id: str
     label: str
@@ -39,7 +39,8 @@ def run_study(
     """Run everything that is not complete yet; a run that fails does not stop the others.
 
     Args:
-        study: what to run. directory: where; runs that are there already are continued.
+        study: what to run.
+        directory: where; runs that are there already are continued.
         processes: runs at a time. Each has as many torch threads as its configuration says.
         show: called about twice a second with where every run stands.
 
@@ -57,32 +58,43 @@ def run_study(
 
     def progress() -> list[RunProgress]:
         return [
-            _progress(run.id, run.label, place.run_dir(run.id), configs[run.id].total_steps, run.id in active)
+            _progress(run, place.run_dir(run.id), configs[run.id].total_steps, started.get(run.id))
             for run in study.runs
         ]
 
-    active: dict[str, subprocess.Popen[bytes]] = {}
+    started: dict[str, subprocess.Popen[bytes]] = {}
     waiting = [run.id for run in study.runs if not _complete(place.run_dir(run.id))]
     try:
-        while waiting or active:
-            for run_id in [run_id for run_id, process in active.items() if process.poll() is not None]:
-                del active[run_id]
-            while waiting and len(active) < processes:
+        while waiting or _alive(started.values()):
+            while waiting and _alive(started.values()) < processes:
                 run_id = waiting.pop(0)
-                active[run_id] = _start(place.run_dir(run_id))
+                started[run_id] = _start(place.run_dir(run_id))
             show(progress())
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        for process in active.values():
-            process.send_signal(signal.SIGTERM)  # ends after the step in flight, with a checkpoint
-        for process in active.values():
-            process.wait()
+        _stop(started.values())
         raise Stopped from None
     except BaseException:
-        for process in active.values():
+        for process in started.values():
             process.kill()
         raise
     return progress()
+
+
+def _alive(processes: Iterable[subprocess.Popen[bytes]]) -> int:
+    return sum(process.poll() is None for process in processes)
+
+
+def _stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Ask runs to end after the step in flight, with a checkpoint; a second Ctrl-C ends them at once."""
+    try:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait()
+    except KeyboardInterrupt:
+        for process in processes:
+            process.kill()
 
 
 def _start(run: RunDir) -> subprocess.Popen[bytes]:
@@ -91,7 +103,12 @@ def _start(run: RunDir) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C at the terminal reaches the study, which stops its runs in order.
     with (run.path / "log.txt").open("ab") as log:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=_environment(),
+            start_new_session=True,
         )
 
 
@@ -104,14 +121,31 @@ def _complete(run: RunDir) -> bool:
     return status is not None and status.state == "complete"
 
 
-def _progress(run_id: str, label: str, run: RunDir, total: int, active: bool) -> RunProgress:
-    status = run.read_status()
-    if status is None:
-        return RunProgress(run_id, label, "starting" if active else "waiting", 0, total, "", None, "")
-    state = status.state
-    if state == "running" and not active:
-        state = "failed"  # it died without a word: killed, or out of memory
-    sampled = [record.pass_at_1 for record in run.evals() if record.mode == "sampled"]
-    last = sampled[-1] if sampled else None
-    error = status.error or (f"ended without a word; see {run.path / 'log.txt'}" if state == "failed" else "")
-    return RunProgress(run_id, label, state, status.step, total, status.stage, last, error)
+def _progress(
+    run: StudyRun, place: RunDir, total: int, process: subprocess.Popen[bytes] | None
+) -> RunProgress:
+    code = process.poll() if process else None  # before status.json, which is final once the process is dead
+    status = place.read_status()
+    # Until it writes its own, a new process has the status of the one it continues.
+    said = status.state if status and (process is None or status.pid == process.pid) else None
+    error = ""
+    if process is None:
+        state = "complete" if said == "complete" else "waiting"
+    elif code is None:
+        state = said or "starting"
+    elif status and said not in (None, "running"):
+        state, error = said, status.error
+    else:  # killed, out of memory, or it refused before it began
+        end = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        state, error = "failed", f"it ended with {end}; see {place.path / 'log.txt'}"
+    sampled = [record.pass_at_1 for record in place.evals() if record.mode == "sampled"]
+    return RunProgress(
+        id=run.id,
+        label=run.label,
+        state=state,
+        step=status.step if status else 0,
+        total_steps=total,
+        stage=status.stage if status else "",
+        pass_at_1=sampled[-1] if sampled else None,
+        error=error,
+    )

@@ -1,8 +1,8 @@
 """The embedded base model: a small Llama taught minicode from scratch by next-token prediction.
 
-`rlif base build` makes it, reproducibly from its seed; the result ships with the package, so nobody has to. It
-is an ordinary Hugging Face checkpoint (LlamaForCausalLM, PreTrainedTokenizerFast with a chat template), so that
-everything that runs it runs a 7B model too.
+`rlif base build` makes it, reproducibly from its seed; the result ships with the package, so nobody has to.
+It is an ordinary Hugging Face checkpoint (LlamaForCausalLM, PreTrainedTokenizerFast with a chat template), so
+that everything that runs it runs a 7B model too.
 """
 
 import itertools
@@ -52,10 +52,13 @@ class BaseRecipe:
 def build_tokenizer(recipe: BaseRecipe) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE on the corpus; a number is never merged with what stands beside it."""
     tokenizer = Tokenizer(models.BPE())
-    # Splitting first keeps words, numbers, spaces and punctuation apart; the pattern is GPT-2's idea, shortened.
+    # Splitting first, as GPT-2 does, keeps words, numbers, spaces and punctuation apart.
     pattern = Regex(r" ?[A-Za-z]+|[0-9]+|`+|\n|[ ]+|[^A-Za-z0-9 \n`]+")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(pattern, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(pattern, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     texts = (f"{p[0]['content']}\n{a}" for p, a in itertools.islice(corpus(recipe.seed, recipe.mix), 20_000))  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""What happens beside training: records, held-out evaluation, checkpoints that are known to be whole, stopping."""
+"""What happens beside training: records, held-out evaluation, checkpoints known to be whole, stopping."""
 
 import signal
 import time

@@ -26,8 +26,5 @@ def stage_dataset(
     """
     order = prompt_schedule(len(problems), steps * prompts_per_step, seed)
     return Dataset.from_list(
-        [
-            {"prompt": build_prompt(problems[i], style, chat), "problem_id": problems[i].id}
-            for i in order
-        ]
+        [{"prompt": build_prompt(problems[i], style, chat), "problem_id": problems[i].id} for i in order]
     )

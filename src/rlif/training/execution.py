@@ -25,7 +25,8 @@ def execute(
     """Run each program on its problem's inputs, once.
 
     Args:
-        problems, programs: of equal length; programs[i] answers problems[i].
+        problems: one for each program.
+        programs: programs[i] answers problems[i].
         sandbox: entered.
         judge_all: also run the hidden inputs, and judge. Off, hidden tests are not touched.
     """

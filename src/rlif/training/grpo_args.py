@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from trl import GRPOConfig
 
-from rlif.config import GRPOTable, RunConfig
+from rlif.config import RunConfig
 from rlif.errors import UserError, did_you_mean
 
 
@@ -15,12 +15,13 @@ def grpo_config(config: RunConfig, stage: int, output_dir: Path, processes: int)
     """Build the `GRPOConfig` of one stage.
 
     Args:
-        config: the run. stage: index of the stage.
+        config: the run.
+        stage: index of the stage.
         output_dir: where checkpoints go.
         processes: number of processes that train together.
 
     Raises:
-        UserError: completions that cannot be shared out evenly, or a setting that TRL does not know or accept.
+        UserError: completions that cannot be shared out evenly, or a setting TRL does not know or accept.
     """
     table = config.stage_grpo(stage)
     batch = table.per_device_train_batch_size or table.completions_per_step // processes
@@ -62,4 +63,6 @@ def grpo_config(config: RunConfig, stage: int, output_dir: Path, processes: int)
     try:
         return GRPOConfig(**settings)
     except (ValueError, TypeError) as error:
-        raise UserError(f"TRL refuses the [grpo] settings of stage '{config.stages[stage].label}': {error}") from None
+        raise UserError(
+            f"TRL refuses the [grpo] settings of stage '{config.stages[stage].label}': {error}"
+        ) from None

@@ -25,7 +25,7 @@ from rlif.evaluation.models import load_model
 from rlif.evaluation.transformers_generator import TransformersGenerator
 from rlif.problems.load import load_problems
 from rlif.problems.types import Problem
-from rlif.records import EvalRecord, RunDir, RunStatus, StepRecord
+from rlif.records import EvalRecord, RunDir, RunState, StepRecord
 from rlif.rewards import Need
 from rlif.sandbox import Limits, Sandbox
 from rlif.training.callbacks import CheckpointCallback, EvaluationCallback, RecordCallback, StopOnSignal
@@ -110,7 +110,13 @@ class _Run:
             source, offset = str(checkpoint), offset + stage.steps
 
     def _train(
-        self, index: int, source: str, directory: Path, checkpoint: Path | None, offset: int, stop: StopOnSignal
+        self,
+        index: int,
+        source: str,
+        directory: Path,
+        checkpoint: Path | None,
+        offset: int,
+        stop: StopOnSignal,
     ) -> None:
         config, stage = self.config, self.config.stages[index]
         model, tokenizer = load_model(source, config.dtype)
@@ -146,7 +152,9 @@ class _Run:
         )
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
-    def _evaluator(self, generator: TransformersGenerator, chat: bool, max_tokens: int) -> Callable[[int], None]:
+    def _evaluator(
+        self, generator: TransformersGenerator, chat: bool, max_tokens: int
+    ) -> Callable[[int], None]:
         """Return what evaluates the model at a step, sampled and greedy, and records it."""
         table = self.config.evaluation
 
@@ -181,7 +189,7 @@ class _Run:
             return
         now = time.time()
         self.record.write_status(
-            RunStatus(
+            RunState(
                 state=state,
                 step=self.step,
                 total_steps=self.config.total_steps,

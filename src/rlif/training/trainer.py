@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -91,7 +91,9 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         observe: Collection[Need] = (),
         **kwargs: Any,
     ) -> None:
-        functions: list[Any] = list(reward_funcs) if isinstance(reward_funcs, list | tuple) else [reward_funcs]
+        functions: list[Any] = (
+            list(reward_funcs) if isinstance(reward_funcs, list | tuple) else [reward_funcs]
+        )
         rewards = [function for function in functions if isinstance(function, Reward)]
         config: Any = kwargs.get("args")
         if isinstance(config, GRPOConfig):
@@ -134,7 +136,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         self, inputs: Sequence[Mapping[str, Any]], completion_ids: Sequence[Sequence[int]]
     ) -> tuple[list[RolloutGroup], dict[str, float]]:
         """Form this process's groups with every signal that is needed; also say how long each took."""
-        size = self.num_generations if self.model.training else self.num_generations_eval
+        size = cast(int, self.num_generations if self.model.training else self.num_generations_eval)
         eos = frozenset(self.eos_token_ids)
         completions = [completion_from_ids(self._tokenizer, ids, eos) for ids in completion_ids]
         problems = [self._problem(row) for row in inputs]
@@ -164,11 +166,11 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
 
     def _token_stats(self, completion_ids: Sequence[Sequence[int]]) -> TokenStats:
         """Run one forward pass over prompts and completions; statistics [N, T] on the host."""
-        device = self.accelerator.device
+        device, pad = self.accelerator.device, cast(int, self._tokenizer.pad_token_id)
         longest_prompt = max(len(ids) for ids in self._prompt_ids)
         longest = max(1, *(len(ids) for ids in completion_ids))
         shape = (len(completion_ids), longest_prompt + longest)
-        ids = torch.full(shape, int(self._tokenizer.pad_token_id), dtype=torch.long)
+        ids = torch.full(shape, pad, dtype=torch.long)
         attention = torch.zeros(shape, dtype=torch.long)
         for row, (prompt, completion) in enumerate(zip(self._prompt_ids, completion_ids, strict=True)):
             span = slice(longest_prompt - len(prompt), longest_prompt + len(completion))
@@ -225,8 +227,8 @@ def _refuse_split_groups(args: GRPOConfig) -> None:
     local = args.per_device_train_batch_size * (args.steps_per_generation or 1)
     if local % (args.num_generations or 1):
         raise UserError(
-            f"Groups of num_generations = {args.num_generations} do not fit the {local} completions that each "
-            f"process samples at a time (per_device_train_batch_size = {args.per_device_train_batch_size} x "
+            f"Groups of num_generations = {args.num_generations} do not fit the {local} completions each process "
+            f"samples at a time (per_device_train_batch_size = {args.per_device_train_batch_size} x "
             f"steps_per_generation = {args.steps_per_generation}): they would be split over processes.",
             f"Make that product a multiple of {args.num_generations}.",
         )

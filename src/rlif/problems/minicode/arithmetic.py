@@ -8,11 +8,14 @@ from rlif.problems.minicode.draft import Derivation, Family, Slip
 Step = tuple[str, int]
 """("add" | "sub" | "mul", amount)."""
 
-_WORDS = ({"add": "add", "sub": "subtract", "mul": "multiply by"}, {"add": "plus", "sub": "minus", "mul": "times"})
+_WORDS = (
+    {"add": "add", "sub": "subtract", "mul": "multiply by"},
+    {"add": "plus", "sub": "minus", "mul": "times"},
+)
 
 
 def draw_steps(rng: Random, count: int) -> tuple[Step, ...]:
-    """Draw steps whose folded a and b stay within 0…40, with at least one multiplication after an addition."""
+    """Draw steps whose folded a and b stay within 0…40, some multiplying and some not."""
     while True:
         steps = tuple((rng.choice(("add", "sub", "mul", "mul")), rng.randint(2, 6)) for _ in range(count))
         a, b, smallest, largest = 1, 0, 0, 0
@@ -103,7 +106,13 @@ class Line:
         a = slip(dy // dx)
         ax = slip(a * self.x1)
         b = slip(y1 - ax)
-        steps = (f"{y2}-{y1}={dy}", f"{self.x2}-{self.x1}={dx}", f"{dy}/{dx}={a}", f"{a}*{self.x1}={ax}", f"{y1}-{ax}={b}")
+        steps = (
+            f"{y2}-{y1}={dy}",
+            f"{self.x2}-{self.x1}={dx}",
+            f"{dy}/{dx}={a}",
+            f"{a}*{self.x1}={ax}",
+            f"{y1}-{ax}={b}",
+        )
         return Derivation(steps, f"f({self.x2})={a * self.x2 + b}", f"def f(x):\n    return {a}*x+{b}")
 
     def reference(self, value: int) -> int:

@@ -7,7 +7,7 @@ from random import Random
 from rlif.problems.minicode.arithmetic import Step, steps_text
 from rlif.problems.minicode.draft import Derivation, Family, Slip
 
-_ANSWERS = (("big", "small"), ("yes", "no"))
+_OVER, _NOT_OVER = "big", "small"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Threshold:
         """See `Task`."""
         limit = self._apply(self.threshold)
         return (
-            f"Read n. Take n, then {steps_text(self.steps, wording)}. Print {_ANSWERS[0][0]} if it is over {limit}, "
-            f"else {_ANSWERS[0][1]}."
+            f"Read n. Take n, then {steps_text(self.steps, wording)}. "
+            f"Print {_OVER} if it is over {limit}, else {_NOT_OVER}."
         )
 
     def derive(self, slip: Slip) -> Derivation:
@@ -37,12 +37,12 @@ class Threshold:
             undone = slip(limit // k if op == "mul" else limit + (k if op == "sub" else -k))
             lines.append(f"{limit}{sign}{k}={undone}")
             limit = undone
-        code = f"n = int(input())\nprint('{_ANSWERS[0][0]}' if n > {limit} else '{_ANSWERS[0][1]}')"
-        return Derivation(tuple(lines), f"n={limit}: {_ANSWERS[0][1]}", code)
+        code = f"n = int(input())\nprint('{_OVER}' if n > {limit} else '{_NOT_OVER}')"
+        return Derivation(tuple(lines), f"n={limit}: {_NOT_OVER}", code)
 
     def reference(self, value: str) -> str:
         """See `Task`."""
-        return _ANSWERS[0][0] if self._apply(int(value)) > self._apply(self.threshold) else _ANSWERS[0][1]
+        return _OVER if self._apply(int(value)) > self._apply(self.threshold) else _NOT_OVER
 
     def inputs(self, rng: Random) -> list[str]:
         """See `Task`: the numbers around the threshold are among them, or any nearby answer would pass."""
@@ -84,8 +84,10 @@ class Multiples:
     def statement(self, wording: int) -> str:
         """See `Task`."""
         if wording == 0:
-            return f"Read n. Sum the numbers from 1 to n that {self.p} and {self.q} divide, plus {self.extra}. Print it."
-        return f"Read n. Start at {self.extra}, add all i up to n divisible by {self.p} and {self.q}. Print it."
+            what = f"Sum the numbers from 1 to n that {self.p} and {self.q} divide, plus {self.extra}"
+        else:
+            what = f"Start at {self.extra}, add all i up to n divisible by {self.p} and {self.q}"
+        return f"Read n. {what}. Print it."
 
     def derive(self, slip: Slip) -> Derivation:
         """See `Task`."""
@@ -108,7 +110,7 @@ class Multiples:
     def inputs(self, rng: Random) -> list[str]:
         """See `Task`."""
         lcm = math.lcm(self.p, self.q)
-        return [str(n) for n in (lcm, 3 * lcm + 1, 2 * lcm - 1, lcm - 1, *rng.sample(range(100, 400), 4))]
+        return [str(n) for n in (lcm, 3 * lcm + 1, 2 * lcm - 1, lcm - 1, *rng.sample(range(200, 400), 4))]
 
 
 def _draw_multiples(rng: Random, steps: int) -> Multiples:

@@ -1,7 +1,7 @@
-"""The text a minicode base model is taught from: worked answers as people write them, mixed and not all right.
+"""The text a minicode base model is taught from: worked answers as people write them, not all of them right.
 
-Real pre-training text shows the same task solved in many ways, with and without working, and with mistakes. So
-does this corpus: `CorpusMix` says how much of each. Nothing in it knows of any reward; what a reward later
+Real pre-training text shows the same task solved in many ways, with and without working, and with mistakes.
+So does this corpus: `CorpusMix` says how much of each. Nothing in it knows of any reward; what a reward later
 makes of a model taught this way is measured, not built in.
 """
 

@@ -43,7 +43,7 @@ class Task(Protocol):
         ...
 
     def reference(self, value: Any) -> Any:
-        """Return the right answer for one input, computed from the task itself and not from the derivation."""
+        """Return the right answer for one input, computed from the task and not from the derivation."""
         ...
 
     def inputs(self, rng: Random) -> list[Any]:

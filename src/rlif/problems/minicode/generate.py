@@ -1,7 +1,7 @@
 """minicode: procedural Python problems, deterministic from a seed, in splits that share no problem.
 
-Each problem is a chain of small steps whose *folded* result (a coefficient, a slice bound, a threshold) stands
-in the program. Doing the arithmetic on the way is easy; doing it all at once, before the first token of the
+Each problem is a chain of small steps whose *folded* result (a coefficient, a slice bound, a threshold) is in
+the program. Doing the arithmetic on the way is easy; doing it all at once, before the first token of the
 program, is hard for a small model. So writing intermediate results first truly helps.
 
 A problem belongs to the split that the hash of its key falls into, whatever the seed: a problem of the test
@@ -31,7 +31,7 @@ Split = Literal["base", "train", "validation", "test"]
 
 # Shares of the key space in twentieths, and the (synthetic) dates of each split: later data are held out.
 _SPLITS: dict[str, tuple[range, dt.date, int]] = {
-    "base": (range(0, 8), dt.date(2023, 1, 1), 365),
+    "base": (range(8), dt.date(2023, 1, 1), 365),
     "train": (range(8, 15), dt.date(2024, 1, 1), 366),
     "validation": (range(15, 17), dt.date(2025, 1, 1), 181),
     "test": (range(17, 20), dt.date(2025, 7, 1), 184),
@@ -77,7 +77,7 @@ def load_minicode(split: Split = "train", size: int = 128, seed: int = 0) -> lis
         problems.setdefault(problem.id, problem)
     if len(problems) < size:
         raise UserError(
-            f"minicode's split '{split}' has no {size} different problems for seed {seed} (found {len(problems)}).",
+            f"minicode's split '{split}' has {len(problems)} different problems for seed {seed}, not {size}.",
             f"Ask for at most {len(problems)}.",
         )
     return list(problems.values())

@@ -7,7 +7,12 @@ from rlif.problems.minicode.arithmetic import Step, apply_step, draw_steps
 from rlif.problems.minicode.draft import Derivation, Family, Slip
 
 _LIST_WORDS = (
-    {"skip": "drop the first {}", "add": "add {} to each", "sub": "subtract {} from each", "mul": "multiply each by {}"},
+    {
+        "skip": "drop the first {}",
+        "add": "add {} to each",
+        "sub": "subtract {} from each",
+        "mul": "multiply each by {}",
+    },
     {"skip": "skip {} items", "add": "plus {}", "sub": "minus {}", "mul": "times {}"},
 )
 

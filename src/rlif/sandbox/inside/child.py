@@ -10,13 +10,16 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, Literal, cast
 
 from rlif.sandbox.inside import codec, prelude
 from rlif.sandbox.inside.reports import Reporter
 
 CODE_FD = 4
 """A memory file by which the first of several runs of a script hands its compiled code to the others."""
+
+_AT_EXIT: tuple[Callable[[], None], ...] = (vars(threading)["_shutdown"], vars(atexit)["_run_exitfuncs"])
+"""What the interpreter does at a script's end, which a fork must do itself: wait for threads, run atexit."""
 
 _RECURSION_LIMIT = 50_000  # LiveCodeBench's, as is the next
 _MAX_STR_DIGITS = 50_000
@@ -64,19 +67,19 @@ def run_script(source: bytes, is_first: bool, report: Reporter) -> int:
     vars(module).clear()  # as at a script's end: files that it left open are flushed
     for stream in (sys.stdout, sys.__stdout__):
         with contextlib.suppress(Exception):  # a program may have put anything there
-            stream.flush()  # type: ignore[union-attr]
+            cast(Any, stream).flush()
     return exit_code
 
 
 def make_standard_streams() -> None:
     """Open sys.stdin, stdout and stderr on descriptors 0 to 2, for all children to inherit unused."""
 
-    def text(fd: int, mode: str) -> io.TextIOWrapper:
-        return open(fd, mode, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[return-value]
+    def text(fd: int, mode: Literal["r", "w"]) -> io.TextIOWrapper:
+        return open(fd, mode, encoding="utf-8", errors="surrogateescape", closefd=False)
 
-    sys.stdin = sys.__stdin__ = text(0, "r")  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = text(1, "w")  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = text(2, "w")  # type: ignore[misc]
+    sys.stdin = sys.__stdin__ = text(0, "r")
+    sys.stdout = sys.__stdout__ = text(1, "w")
+    sys.stderr = sys.__stderr__ = text(2, "w")
 
 
 def _as_script(run: Callable[[], object], report: Reporter) -> int:
@@ -91,8 +94,8 @@ def _as_script(run: Callable[[], object], report: Reporter) -> int:
         report.error(error)
         exit_code = 1
     try:
-        threading._shutdown()  # type: ignore[attr-defined]  # a script waits for its threads
-        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+        for finish in _AT_EXIT:
+            finish()
     except BaseException as error:
         report.error(error)
         exit_code = 1

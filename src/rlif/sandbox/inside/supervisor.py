@@ -1,7 +1,6 @@
 """`Supervised`: one forked child, its time, its output and its end, watched from outside it."""
 
 import contextlib
-import math
 import os
 import select
 import signal
@@ -15,7 +14,6 @@ from rlif.sandbox.inside.limits import Bounds, LimitReached
 
 _CHUNK = 1 << 16
 _MAX_OPEN = 4096
-_MAX_FILE = 64 << 20
 _WATCH_S = 0.02
 """How often the processes and memory of a program are counted; most programs end before the first time."""
 
@@ -46,7 +44,7 @@ class Supervised:
         run: what the child does; its return value is the exit code.
         stdin: bytes for its standard input.
         capture_stdout: `read` gives its standard output; else its reports, and standard output is discarded.
-        bounds: its limits. cpu_total: the kernel's limit on its CPU seconds for all it is given.
+        bounds: what is enforced from here. limits: what the kernel enforces.
         deadline: time on the monotonic clock that ends it whatever it does.
         connection: rlif's end of the zygote; when it closes, everything dies.
     """
@@ -57,20 +55,14 @@ class Supervised:
         stdin: bytes,
         capture_stdout: bool,
         bounds: Bounds,
+        limits: list[lockdown.RLimit],
         deadline: float,
-        cpu_total: float,
         connection: socket.socket,
     ) -> None:
         self._bounds, self._deadline = bounds, deadline
         self._connection = connection
         self._report, report_end = os.pipe()
         self._stdout, stdout_end = os.pipe() if capture_stdout else (-1, os.open(os.devnull, os.O_WRONLY))
-        limits = lockdown.child_limits(
-            bounds.memory_bytes,
-            math.ceil(cpu_total) + 1,
-            max(_MAX_FILE, bounds.output_bytes),
-            bounds.processes,
-        )
         self.pid = os.fork()
         if self.pid == 0:
             _become_child(run, stdin, stdout_end, report_end, limits)
@@ -85,9 +77,9 @@ class Supervised:
         self._poll.register(self._source, select.POLLIN)
         self._poll.register(self._pidfd, select.POLLIN)
         self._poll.register(connection, select.POLLRDHUP)
-        self._started = self._marked = time.monotonic()
+        self._marked = time.monotonic()
         self._marked_cpu = self._cpu = 0.0
-        self._next_census = self._started + _WATCH_S
+        self._next_census = self._marked + _WATCH_S
 
     def read(self) -> bytes:
         """Return what the child wrote next, b"" after its end; raises `LimitReached`."""

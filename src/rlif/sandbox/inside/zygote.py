@@ -7,11 +7,12 @@ what children report passes through it unread but for the frame heads.
 
 import fcntl
 import gc
+import math
 import os
 import site
 import socket
-import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rlif.sandbox.inside import child, frames, lockdown, reaper, reports
@@ -20,7 +21,7 @@ from rlif.sandbox.inside.reports import Reporter, ReportReader
 from rlif.sandbox.inside.supervisor import Ending, Supervised
 
 _MAX_REQUEST = 1 << 30
-_NOT_RUN = {"status": "not_run", "cpu_s": 0.0, "wall_s": 0.0}
+_MAX_FILE = 64 << 20
 
 
 def main(scratch: str) -> None:
@@ -57,6 +58,13 @@ class Job:
         self._prelude: bool = header["prelude"]
         self._bounds = Bounds(**header["bounds"])
         self._connection = connection
+        calls = 1 if self._entry_point is None else len(inputs)  # served by one child
+        self._limits = lockdown.child_limits(
+            self._bounds.memory_bytes,
+            cpu_seconds=math.ceil(self._bounds.cpu_seconds * calls) + 1,
+            file_bytes=max(_MAX_FILE, self._bounds.output_bytes),
+            processes=self._bounds.processes,
+        )
         self._deadline = time.monotonic() + self._bounds.total_seconds
         self._error = ""
         self._cpu_s = 0.0
@@ -71,9 +79,7 @@ class Job:
             self._run_functional(self._entry_point)
         else:
             self._run_script()
-        while len(self.outputs) < len(self._inputs):
-            self.outputs.append(_NOT_RUN)
-            self.values.append(b"")
+        self._fill("not_run")
 
     def reply(self) -> dict[str, Any]:
         """Return the header of the reply."""
@@ -113,8 +119,12 @@ class Job:
                     status, error = last
             self._add(status, ending.cpu_s, wall_s, error, bytes(printed))
             if status == "compile_error":
-                self._fail_rest(status)
-            if status in ("compile_error", "timeout") or not self.clean:
+                self._fill(status)
+            elif status == "timeout":
+                self._fill("not_run")
+            elif not self.clean:  # the next input would meet what this one has left
+                self._fill("killed")
+            if len(self.outputs) == len(self._inputs):
                 return
 
     def _run_functional(self, entry_point: str) -> None:
@@ -142,7 +152,7 @@ class Job:
         cpu_s, wall_s = process.mark()
         ending = self._finish(process)
         if self.outputs and self.outputs[-1]["status"] == "compile_error":
-            self._fail_rest("compile_error")
+            self._fill("compile_error")
         elif len(self.outputs) < len(self._inputs):
             status, error = _status_of_exit(ending, self._bounds.cpu_seconds * len(self._inputs))
             if failure:
@@ -151,10 +161,8 @@ class Job:
                 status, error = "killed", f"{ending.describe()} without an answer"
             self._add(status, cpu_s, wall_s, error)
 
-    def _fork(self, run: Any, stdin: bytes, is_script: bool) -> Supervised:
-        inputs = 1 if is_script else len(self._inputs)
-        cpu_total = self._bounds.cpu_seconds * inputs
-        return Supervised(run, stdin, is_script, self._bounds, self._deadline, cpu_total, self._connection)
+    def _fork(self, run: Callable[[], int], stdin: bytes, is_script: bool) -> Supervised:
+        return Supervised(run, stdin, is_script, self._bounds, self._limits, self._deadline, self._connection)
 
     def _finish(self, process: Supervised) -> Ending:
         ending = process.finish()
@@ -168,7 +176,8 @@ class Job:
         self.values.append(value if status == "ok" else b"")
         self._error = self._error or error
 
-    def _fail_rest(self, status: str) -> None:
+    def _fill(self, status: str) -> None:
+        """Give all inputs that have none yet the same status."""
         while len(self.outputs) < len(self._inputs):
             self._add(status, 0.0, 0.0, "")
 
@@ -192,7 +201,3 @@ def _take_connection() -> socket.socket:
     for fd in (reports.REPORT_FD, *range(child.CODE_FD + 1, 10)):
         os.dup2(null, fd)
     return connection
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,0 +1,47 @@
+"""pass@k: the chance that at least one of k samples passes (Chen et al. 2021, arXiv 2107.03374, equation 1).
+
+    pass@k = E_problems[ 1 − C(n − c, k) / C(n, k) ]
+
+with n samples of a problem of which c pass: the unbiased estimator, not the share of problems solved by the
+first k samples. It is undefined for k > n.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2000
+
+
+def pass_at_k(samples: int, correct: int, k: int) -> float:
+    """Return the estimate for one problem; NaN for k > samples."""
+    if not 0 <= correct <= samples or k < 1:
+        raise ValueError(f"need 0 <= correct <= samples and k >= 1; got {correct=}, {samples=}, {k=}")
+    if k > samples:
+        return math.nan
+    return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)
+
+
+def defined_ks(samples: int) -> list[int]:
+    """Return the k worth reporting for that many samples: 1, 2, 4, 8, … and the number itself."""
+    return sorted({2**i for i in range(samples.bit_length())} | ({samples} if samples else set()))
+
+
+def bootstrap_ci(
+    per_problem_values: Sequence[float] | NDArray[Any], seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the mean over problems (Efron & Tibshirani 1993).
+
+    per_problem_values: one value a problem, [P]. The interval is (NaN, NaN) for no problems or any NaN.
+    """
+    values = np.asarray(per_problem_values, dtype=float)
+    problems = len(values)
+    if problems == 0:
+        return math.nan, math.nan
+    # How often each problem is drawn into each resample, [B, P].
+    counts = np.random.default_rng(seed).multinomial(problems, np.full(problems, 1 / problems), RESAMPLES)
+    low, high = np.quantile(counts @ values / problems, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
