@@ -1,10 +1,6 @@
-"""minicode: the problems are sound, the splits are apart, and the corpus says what it is asked to say."""
+"""minicode: the problems are sound, and the splits are apart."""
 
-import ast
-import contextlib
 import datetime as dt
-import io
-import json
 import math
 import re
 from collections import Counter
@@ -16,21 +12,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from minicode_programs import passes, results
 
 from rlif.errors import UserError
 from rlif.grading import grade
 from rlif.problems.check import self_check
-from rlif.problems.extraction import extract_code
 from rlif.problems.load import load_problems
-from rlif.problems.minicode import CorpusMix, corpus, generate, load_minicode
+from rlif.problems.minicode import generate, load_minicode
 from rlif.problems.minicode.arithmetic import Compose, Line
 from rlif.problems.minicode.control import Multiples, Threshold
-from rlif.problems.minicode.corpus import answer
-from rlif.problems.minicode.draft import Family, Slip, careful
-from rlif.problems.minicode.generate import DIFFICULTIES, FAMILIES, draw_tasks, to_problem
+from rlif.problems.minicode.draft import Family, careful
+from rlif.problems.minicode.generate import DIFFICULTIES, FAMILIES, draw_tasks
 from rlif.problems.minicode.sequences import Pipeline, Word
-from rlif.problems.prompts import build_prompt
-from rlif.problems.types import Problem
 from rlif.sandbox import Sandbox
 
 SPLITS = {
@@ -39,45 +32,6 @@ SPLITS = {
     "validation": (dt.date(2025, 1, 1), dt.date(2025, 6, 30)),
     "test": (dt.date(2025, 7, 1), dt.date(2025, 12, 31)),
 }
-BY_NAME = {family.name: family for family in FAMILIES}
-
-families = st.sampled_from(FAMILIES)
-step_counts = st.sampled_from(sorted(DIFFICULTIES.values()))
-seeds = st.integers(0, 2**32)
-
-
-def results(code: str, functional: bool, inputs: list[Any]) -> list[Any]:
-    """What our own small program returns, or prints, for each input; the exception's type if it raises."""
-    found: list[Any] = []
-    for value in inputs:
-        printed = io.StringIO()
-        namespace: dict[str, Any] = {"input": lambda value=value: value}
-        try:
-            with contextlib.redirect_stdout(printed):
-                exec(code, namespace)
-                found.append(namespace["f"](value) if functional else printed.getvalue())
-        except Exception as error:
-            found.append(type(error))
-    return found
-
-
-def passes(problem: Problem, code: str) -> bool:
-    functional = problem.entry_point is not None
-    read = json.loads if functional else lambda text: text.rstrip("\n")
-    expected = [json.loads(test.output) if functional else test.output for test in problem.tests]
-    return results(code, functional, [read(test.input) for test in problem.tests]) == expected
-
-
-def constants(code: str) -> list[int]:
-    return [
-        node.value
-        for node in ast.walk(ast.parse(code))
-        if isinstance(node, ast.Constant) and isinstance(node.value, int)
-    ]
-
-
-def numbers(text: str) -> set[int]:
-    return {int(digits) for digits in re.findall(r"\d+", text)}
 
 
 class TestByHand:
@@ -159,7 +113,7 @@ class TestProblems:
     @pytest.mark.parametrize("split", SPLITS)
     def test_every_family_occurs_in_every_difficulty(self, split):
         drawn = {(task.family.name, task.difficulty) for task in islice(draw_tasks(split, 0), 200)}
-        assert drawn == {(family, difficulty) for family in BY_NAME for difficulty in DIFFICULTIES}
+        assert drawn == {(family.name, difficulty) for family in FAMILIES for difficulty in DIFFICULTIES}
         assert len(drawn) == 6 * 3
 
     def test_families_and_difficulties_are_drawn_equally_often(self):
@@ -221,7 +175,7 @@ WIDE: dict[str, list[Any]] = {
 class TestTruth:
     """Tests are made by stepping through the task; solutions by folding it first. They have to agree."""
 
-    @given(families, step_counts, seeds)
+    @given(st.sampled_from(FAMILIES), st.sampled_from(sorted(DIFFICULTIES.values())), st.integers(0, 2**32))
     @settings(max_examples=150, deadline=None)
     def test_the_folded_program_agrees_with_the_reference_everywhere(
         self, family: Family, steps: int, seed: int
@@ -258,126 +212,3 @@ def off_by_one(code: str) -> list[tuple[int, str]]:
             for change in (1, -1)
         ]
     return found
-
-
-def slip_at(call: int, change: int) -> Slip:
-    """An author who is wrong by `change` in one intermediate result, the call-th, and careful otherwise."""
-    calls = iter(range(1000))
-    return lambda value: value + change if next(calls) == call else value
-
-
-class TestMistakes:
-    """A wrong intermediate result is carried on: what follows is right, given what was written before."""
-
-    def test_by_hand(self):
-        task = Compose((("add", 3), ("mul", 4), ("sub", 2)))
-        derivation = task.derive(slip_at(0, 2))  # 3, taken for 5
-        assert derivation.steps == ("1x+5", "4x+20", "4x+18")
-        assert derivation.check == "f(1)=22"
-        assert derivation.code == "def f(x):\n    return 4*x+18"
-
-    def test_a_missed_multiple_is_believed_to_be_one(self):
-        derivation = Multiples(p=4, q=6, extra=5).derive(slip_at(0, -1))
-        assert derivation.steps == ("6%4=2", "11%4=0")
-        assert derivation.check == "step 11"
-        assert derivation.code == "n = int(input())\nprint(sum(range(11, n+1, 11))+5)"
-
-    @given(families, step_counts, seeds, st.integers(0, 4), st.sampled_from([-2, -1, 1, 2]))
-    @settings(deadline=None)
-    def test_the_program_says_what_the_steps_say(
-        self, family: Family, steps: int, seed: int, call: int, change: int
-    ):
-        task = family.draw(Random(seed), steps)
-        derivation = task.derive(slip_at(call, change))
-        told = numbers(" ".join(derivation.steps)) | numbers(task.statement(0))
-        assert {abs(number) for number in constants(derivation.code)} <= told | {0, 1}
-
-    @given(families, step_counts, seeds, st.integers(0, 4), st.sampled_from([-2, -1, 1, 2]))
-    @settings(deadline=None)
-    def test_the_check_says_what_the_program_does(
-        self, family: Family, steps: int, seed: int, call: int, change: int
-    ):
-        derivation = family.draw(Random(seed), steps).derive(slip_at(call, change))
-        numbers_checked = [int(number) for number in re.findall(r"-?\d+", derivation.check)]
-        match family.name:
-            case "compose" | "line":
-                argument, value = numbers_checked
-                assert results(derivation.code, True, [argument]) == [value]
-            case "pipeline":
-                _, value = numbers_checked
-                assert results(derivation.code, True, [[1] * 20])[0][0] == value
-            case "threshold":
-                [limit] = numbers_checked
-                assert results(derivation.code, False, [str(limit), str(limit + 1)]) == ["small\n", "big\n"]
-            case _:  # "cut 3, times 4, marks 5" or "step 12"
-                assert (
-                    numbers_checked
-                    == [n for n in constants(derivation.code) if n != 1][: len(numbers_checked)]
-                )
-
-    @given(st.sampled_from(["line", "word", "threshold"]), step_counts, seeds, st.integers(0, 4))
-    @settings(deadline=None)
-    def test_one_equation_is_wrong_and_the_others_hold(self, name: str, steps: int, seed: int, call: int):
-        task = BY_NAME[name].draw(Random(seed), steps)
-        wrong = [equation for equation in task.derive(slip_at(call, 1)).steps if not holds(equation)]
-        slips = count_slips(task.derive)
-        assert len(wrong) == (1 if call < slips else 0)
-        assert all(map(holds, task.derive(careful).steps))
-
-
-def holds(equation: str) -> bool:
-    left, right = equation.split("=")
-    return eval(left.replace("/", "//")) == int(right)
-
-
-def count_slips(derive: Any) -> int:
-    calls: list[int] = []
-    derive(lambda value: calls.append(value) or value)
-    return len(calls)
-
-
-class TestCorpus:
-    def test_the_seed_decides_everything(self):
-        assert list(islice(corpus(1, CorpusMix()), 30)) == list(islice(corpus(1, CorpusMix()), 30))
-        assert list(islice(corpus(1, CorpusMix()), 30)) != list(islice(corpus(2, CorpusMix()), 30))
-
-    def test_it_teaches_problems_of_the_base_split_only(self):
-        drawn = list(islice(draw_tasks("base", 5), 200))
-        taught = [build_prompt(to_problem(task, "base"), "bare", chat=True) for task in drawn]
-        assert [prompt for prompt, _ in islice(corpus(5, CorpusMix()), 200)] == taught
-        held_out = {p.id for split in ("train", "validation", "test") for p in load_minicode(split, 150)}
-        assert not held_out & {to_problem(task, "base").id for task in drawn}
-
-    def test_an_answer_in_each_style(self):
-        derivation = Compose((("add", 3), ("mul", 2))).derive(careful)
-        program = "```python\ndef f(x):\n    return 2*x+6\n```"
-        assert answer(derivation, "bare") == program
-        assert answer(derivation, "short") == f"Steps:\n1x+3\n2x+6\n{program}"
-        assert answer(derivation, "long") == f"Steps:\n1x+3\n2x+6\nf(1)=8\n{program}"
-        assert extract_code(answer(derivation, "long")).code == derivation.code
-
-    @pytest.mark.parametrize("mix", [CorpusMix(0.3, 0.4, 0), CorpusMix(0, 0.5, 0), CorpusMix(0.8, 0, 0)])
-    def test_styles_come_in_the_shares_asked_for(self, mix: CorpusMix):
-        n, styles = 600, Counter[str]()
-        for task, (_, text) in zip(islice(draw_tasks("base", 0), n), corpus(0, mix), strict=False):
-            derivation = task.task.derive(careful)
-            styles.update(style for style in ("long", "short", "bare") if answer(derivation, style) == text)
-        shares = {"long": mix.long, "short": mix.short, "bare": 1 - mix.long - mix.short}
-        assert styles.total() == n
-        for style, share in shares.items():
-            assert abs(styles[style] / n - share) <= 4 * math.sqrt(share * (1 - share) / n)
-
-    def test_without_mistakes_every_program_is_right_and_with_nothing_else_hardly_any(self):
-        def right(mistake: float) -> float:
-            tasks, texts = islice(draw_tasks("base", 0), 150), corpus(0, CorpusMix(mistake=mistake))
-            return (
-                sum(
-                    passes(to_problem(task, "base"), extract_code(text).code)
-                    for task, (_, text) in zip(tasks, texts, strict=False)
-                )
-                / 150
-            )
-
-        assert right(0.0) == 1
-        assert 0.5 < right(0.1) < 0.95
-        assert right(1.0) < 0.1

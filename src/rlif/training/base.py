@@ -38,11 +38,11 @@ class BaseRecipe:
     """How the base model is made; the defaults are those of the shipped checkpoint."""
 
     seed: int = 0
-    steps: int = 1600
-    batch_size: int = 64
-    learning_rate: float = 3e-3
+    steps: int = 3000
+    batch_size: int = 32
+    learning_rate: float = 2e-3
     vocab_size: int = 640
-    layers: int = 4
+    layers: int = 3
     width: int = 128
     heads: int = 4
     context: int = 256
@@ -118,8 +118,8 @@ def build_base(recipe: BaseRecipe, out: Path, callbacks: list[TrainerCallback] |
             num_attention_heads=recipe.heads,
             max_position_embeddings=recipe.context,
             tie_word_embeddings=True,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.vocab[PAD],
+            eos_token_id=tokenizer.vocab[END],
             bos_token_id=None,
         )
     )

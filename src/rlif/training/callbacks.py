@@ -39,14 +39,12 @@ class RecordCallback(TrainerCallback):
     ) -> None:
         self.run, self.trainer, self.stage, self.offset = run, trainer, stage, offset
         self.rollouts_every, self.on_step = rollouts_every, on_step
-        before = run.steps() if offset else []
-        self.tokens = before[-1].tokens if before else 0
-        self.started = 0.0
+        self.tokens, self.started = 0, 0.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take up the token count of a resumed run."""
+        """Take up the token count of earlier stages, and of a run that is resumed."""
         steps = self.run.steps()
         self.tokens = steps[-1].tokens if steps else 0
 
@@ -83,7 +81,7 @@ class RecordCallback(TrainerCallback):
         self.on_step(record)
 
 
-def _from_trl(logs: dict[str, Any]) -> dict[str, float]:
+def _from_trl(logs: dict[str, Any]) -> dict[str, Any]:
     """Return the numbers only TRL knows, under our names."""
     names = {
         "loss": "loss",

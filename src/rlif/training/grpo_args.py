@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from trl import GRPOConfig
+from trl.trainer.grpo_config import GRPOConfig
 
 from rlif.config import RunConfig
 from rlif.errors import UserError, did_you_mean

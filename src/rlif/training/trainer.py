@@ -17,7 +17,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlif.completions import completion_from_ids
 from rlif.errors import UserError
@@ -100,7 +101,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
             _refuse_split_groups(config)
             if config.reward_weights is None and rewards:
                 config.reward_weights = [float(getattr(function, "weight", 1.0)) for function in functions]
-        wrapped = [RewardFunction(f) if isinstance(f, Reward) else f for f in functions]
+        wrapped: list[Any] = [RewardFunction(f) if isinstance(f, Reward) else f for f in functions]
         super().__init__(*args, reward_funcs=wrapped, **kwargs)
         self.problems = problems
         self.sandbox = sandbox
@@ -136,8 +137,9 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         self, inputs: Sequence[Mapping[str, Any]], completion_ids: Sequence[Sequence[int]]
     ) -> tuple[list[RolloutGroup], dict[str, float]]:
         """Form this process's groups with every signal that is needed; also say how long each took."""
-        size = cast(int, self.num_generations if self.model.training else self.num_generations_eval)
-        eos = frozenset(self.eos_token_ids)
+        training = cast(torch.nn.Module, self.model).training  # as TRL tells training from evaluation
+        size = cast(int, self.num_generations if training else self.num_generations_eval)
+        eos = frozenset(cast(list[int], self.eos_token_ids))
         completions = [completion_from_ids(self._tokenizer, ids, eos) for ids in completion_ids]
         problems = [self._problem(row) for row in inputs]
         seconds: dict[str, float] = {}
@@ -227,8 +229,8 @@ def _refuse_split_groups(args: GRPOConfig) -> None:
     local = args.per_device_train_batch_size * (args.steps_per_generation or 1)
     if local % (args.num_generations or 1):
         raise UserError(
-            f"Groups of num_generations = {args.num_generations} do not fit the {local} completions each process "
-            f"samples at a time (per_device_train_batch_size = {args.per_device_train_batch_size} x "
+            f"Groups of num_generations = {args.num_generations} do not fit the {local} completions "
+            f"a process samples at a time (per_device_train_batch_size = {args.per_device_train_batch_size}, "
             f"steps_per_generation = {args.steps_per_generation}): they would be split over processes.",
             f"Make that product a multiple of {args.num_generations}.",
         )

@@ -21,11 +21,13 @@ class CorpusMix:
     Attributes:
         long: steps and a check before the program. short: steps only. The rest is the bare program.
         mistake: probability that an intermediate result is off; what follows builds on it.
+        mistake_bare: the same for who writes no steps down, and slips more easily.
     """
 
     long: float = 0.3
     short: float = 0.4
     mistake: float = 0.05
+    mistake_bare: float = 0.12
 
 
 def answer(derivation: Derivation, style: str) -> str:
@@ -42,7 +44,8 @@ def corpus(seed: int, mix: CorpusMix) -> Iterator[tuple[Prompt, str]]:
         u = rng.random()
         style = "long" if u < mix.long else "short" if u < mix.long + mix.short else "bare"
         prompt = build_prompt(to_problem(drawn, "base"), "bare", chat=True)
-        yield prompt, answer(drawn.task.derive(_slip(rng, mix.mistake)), style)
+        mistake = mix.mistake_bare if style == "bare" else mix.mistake
+        yield prompt, answer(drawn.task.derive(_slip(rng, mistake)), style)
 
 
 def _slip(rng: Random, probability: float) -> Slip:
