@@ -55,9 +55,7 @@ def run(config: RunConfig, directory: Path, listener: Listener | None = None) ->
         Interrupted: Ctrl-C or SIGTERM; everything up to here is saved.
     """
     torch.set_num_threads(config.torch_threads)
-    record = RunDir(directory)
-    record.create(config.model_dump(mode="json"))
-    return _Run(config, record, listener or Listener()).execute()
+    return _Run(config, RunDir(directory), listener or Listener()).execute()
 
 
 class _Run:
@@ -65,6 +63,8 @@ class _Run:
 
     def __init__(self, config: RunConfig, record: RunDir, listener: Listener) -> None:
         self.config, self.record, self.listener = config, record, listener
+        if record.exists:
+            record.create(config.model_dump(mode="json"))  # refuses another configuration
         self.main = PartialState().is_main_process
         self.problems = _load(config.problems)
         self.held_out = _load(config.evaluation.problems) if config.truth else []
@@ -78,12 +78,26 @@ class _Run:
 
     def execute(self) -> RunDir:
         """Run all stages; say in status.json how it ended."""
-        self._say("running")
+        with ExitStack() as stack:
+            stack.enter_context(self.sandbox)
+            stop = stack.enter_context(StopOnSignal())
+            if not self.record.exists:
+                self._check()
+                if self.main:
+                    self.record.create(self.config.model_dump(mode="json"))
+            self._say("running")
+            return self._watched(stop)
+
+    def _check(self) -> None:
+        """Raise what would stop the run at once, while nothing is written yet."""
+        load_model(self.config.model, self.config.dtype)
+        for index, stage in enumerate(self.config.stages):
+            directory = stage_directory(self.record, index, stage.label)
+            grpo_config(self.config, index, directory, PartialState().num_processes)
+
+    def _watched(self, stop: StopOnSignal) -> RunDir:
         try:
-            with ExitStack() as stack:
-                stack.enter_context(self.sandbox)
-                stop = stack.enter_context(StopOnSignal())
-                self._stages(stop)
+            self._stages(stop)
         except (KeyboardInterrupt, Interrupted):
             self._say("interrupted")
             raise Interrupted from None
@@ -102,10 +116,12 @@ class _Run:
             done = checkpoint_step(checkpoint) if checkpoint else 0
             self.step = offset + done
             if done < stage.steps:
-                self.record.truncate_after(self.step)
+                if self.main:
+                    self.record.truncate_after(self.step)
                 self._train(index, source, directory, checkpoint, offset, stop)
                 checkpoint = last_checkpoint(directory)
-            if stop.requested:
+                done = checkpoint_step(checkpoint) if checkpoint else 0
+            if stop.requested and offset + done < self.config.total_steps:
                 raise Interrupted
             source, offset = str(checkpoint), offset + stage.steps
 
