@@ -128,8 +128,8 @@ class TestProblems:
             assert {test.kind for test in problem.tests} == {kind}
             assert problem.starter_code.startswith("def f(") == (kind == "functional")
             assert len(problem.public_tests) == 3
-            assert len(problem.hidden_tests) == 5
-            assert len({test.input for test in problem.tests}) == 8
+            assert len(problem.hidden_tests) == 3
+            assert len({test.input for test in problem.tests}) == 6
         assert {problem.tests[0].kind for problem in problems} == {"functional", "stdin"}
 
     def test_splits_share_no_problem_whatever_the_seed(self):

@@ -76,7 +76,7 @@ class Compose:
 
     def inputs(self, rng: Random) -> list[int]:
         """See `Task`."""
-        return rng.sample(range(-20, 50), 8)
+        return rng.sample(range(-20, 50), 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Line:
 
     def inputs(self, rng: Random) -> list[int]:
         """See `Task`."""
-        return rng.sample(range(-20, 50), 8)
+        return rng.sample(range(-20, 50), 6)
 
 
 def _draw_line(rng: Random, steps: int) -> Line:

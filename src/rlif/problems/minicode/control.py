@@ -47,7 +47,7 @@ class Threshold:
     def inputs(self, rng: Random) -> list[str]:
         """See `Task`: the numbers around the threshold are among them, or any nearby answer would pass."""
         near = [self.threshold, self.threshold + 1, self.threshold - 1, self.threshold + 2]
-        far = [n for n in rng.sample(range(-30, 100), 8) if n not in near][:4]
+        far = [n for n in rng.sample(range(-30, 100), 6) if n not in near][:2]
         values = near + far
         rng.shuffle(values)
         return [str(n) for n in values]
@@ -110,7 +110,7 @@ class Multiples:
     def inputs(self, rng: Random) -> list[str]:
         """See `Task`."""
         lcm = math.lcm(self.p, self.q)
-        return [str(n) for n in (lcm, 3 * lcm + 1, 2 * lcm - 1, lcm - 1, *rng.sample(range(200, 400), 4))]
+        return [str(n) for n in (lcm, 3 * lcm + 1, 2 * lcm - 1, lcm - 1, *rng.sample(range(200, 400), 2))]
 
 
 def _draw_multiples(rng: Random, steps: int) -> Multiples:

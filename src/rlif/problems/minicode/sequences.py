@@ -57,7 +57,7 @@ class Pipeline:
 
     def inputs(self, rng: Random) -> list[list[int]]:
         """See `Task`."""
-        return [[rng.randint(-9, 9) for _ in range(size)] for size in (8, 10, 12, 3, 9, 11, 14, 6)]
+        return [[rng.randint(-9, 9) for _ in range(size)] for size in (9, 12, 14, 10, 4, 16)]
 
 
 def _draw_pipeline(rng: Random, steps: int) -> Pipeline:
@@ -116,7 +116,7 @@ class Word:
 
     def inputs(self, rng: Random) -> list[str]:
         """See `Task`."""
-        sizes = (9, 12, 10, 7, 15, 20, 8, 13)
+        sizes = (9, 15, 20, 12, 7, 17)
         return ["".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(size)) for size in sizes]
 
 
