@@ -134,7 +134,7 @@ def test_a_program_is_made_from_a_problem_s_inputs():
     two = problem(TestCase('[1]\n"a b"', "0", "functional"))
     assert program_for(two, "").inputs == (([1], "a b"),)
     literal = program_for(problem(TestCase("((1, 2), {3})", "0", "literal")), "")
-    assert (literal.inputs, literal.prelude) == ((((1, 2), {3}),), False)
+    assert (literal.inputs, literal.prelude) == ((((1, 2), {3}),), True)
     script = program_for(problem(TestCase("1\n", "2"), entry_point=None), "")
     assert (script.inputs, script.entry_point) == (("1\n",), None)
 

@@ -154,3 +154,13 @@ def test_self_check_finds_a_wrong_gold_solution(problems: dict[str, Problem], sa
     broken = dataclasses.replace(problems["HumanEval/53"], solution="def add(x, y):\n    return 0")
     [failure] = self_check([broken, problems["HumanEval/55"]], grader(sandbox))
     assert (failure.problem.id, failure.status) == ("HumanEval/53", "wrong_answer")
+
+
+def test_train_and_test_are_halves_that_share_nothing() -> None:
+    train, test = load_humaneval("train"), load_humaneval("test")
+
+    assert (len(train), len(test)) == (82, 82)
+    assert {p.id for p in train} | {p.id for p in test} == {p.id for p in load_humaneval()}
+    assert test[0].id == "HumanEval/0"
+    with pytest.raises(UserError, match="Did you mean 'train'"):
+        load_humaneval("trian")

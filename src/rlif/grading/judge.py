@@ -22,7 +22,7 @@ def program_for(problem: Problem, code: str) -> Program:
         code,
         tuple(_arguments(problem, test) for test in problem.tests),
         problem.entry_point,
-        prelude=any(test.kind == "functional" for test in problem.tests),
+        prelude=True,  # both LiveCodeBench and HumanEval put typing's and such names in scope
     )
 
 

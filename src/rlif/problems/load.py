@@ -28,7 +28,8 @@ def load_problems(
 
     Args:
         name: "minicode", "humaneval", or the path of a .jsonl file in LiveCodeBench's row format.
-        split: part of the data set, where it has parts (minicode: "train", "validation", "test").
+        split: part of the data set, where it has parts (minicode: "train", "validation", "test";
+            humaneval: "train", "test").
         limit: at most this many, the first ones within the dates.
         start: first date; with a window, problems without a date are left out.
         end: last date, itself included.
@@ -52,10 +53,10 @@ def load_problems(
 def _read(name: str, split: str | None, size: int, seed: int) -> Sequence[Problem]:
     if name == "minicode":
         return load_minicode(cast(Split, split or "train"), size, seed)  # names the splits if it is none
+    if name == "humaneval":
+        return load_humaneval(split)
     if split is not None:
         raise UserError(f"'{name}' has no splits; got split '{split}'.", "Leave split out.")
-    if name == "humaneval":
-        return load_humaneval()
     if Path(name).suffix == ".jsonl":
         return load_jsonl(name)
     raise UserError(
