@@ -258,6 +258,8 @@ class TestRunStudy:
         assert run.state == "complete"
 
     def test_a_second_ctrl_c_leaves_no_run_behind(self, stand_in: StandIn, tmp_path: Path):
+        # A shell starts background jobs, and so a test run in one, with Ctrl-C ignored.
+        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
         again = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
 
         def press_twice(runs: Sequence[RunProgress]) -> None:
@@ -265,8 +267,11 @@ class TestRunStudy:
                 again.start()
                 raise KeyboardInterrupt
 
-        with pytest.raises(Stopped):
-            run_study(study_of("stubborn"), tmp_path / "study", 1, press_twice)
+        try:
+            with pytest.raises(Stopped):
+                run_study(study_of("stubborn"), tmp_path / "study", 1, press_twice)
+        finally:
+            signal.signal(signal.SIGINT, previous)
         assert stand_in.processes[0].wait() == -signal.SIGKILL
 
     def test_an_error_of_our_own_leaves_no_run_behind(self, stand_in: StandIn, tmp_path: Path):

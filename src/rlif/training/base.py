@@ -38,7 +38,7 @@ class BaseRecipe:
     """How the base model is made; the defaults are those of the shipped checkpoint."""
 
     seed: int = 0
-    steps: int = 3000
+    steps: int = 2500
     batch_size: int = 32
     learning_rate: float = 2e-3
     vocab_size: int = 640

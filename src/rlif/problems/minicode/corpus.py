@@ -27,7 +27,7 @@ class CorpusMix:
     long: float = 0.3
     short: float = 0.4
     mistake: float = 0.05
-    mistake_bare: float = 0.12
+    mistake_bare: float = 0.15
 
 
 def answer(derivation: Derivation, style: str) -> str:
