@@ -4,6 +4,7 @@ The model is tiny and random, so it solves nothing; what is tested is that every
 recorded, once, and that a run that was interrupted ends with the numbers of one that was not.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -219,3 +220,22 @@ def test_without_truth_no_hidden_test_is_touched(model: Path, tmp_path: Path) ->
     step = record.steps()[0]
     assert np.isnan(step.pass_rate)
     assert np.isnan(step.label_accuracy)
+
+
+def test_two_processes_do_not_train_in_one_directory(finished: Path, model: Path) -> None:
+    with (finished / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="Another process is training"):
+            run(config(model), finished)
+
+
+def test_a_run_that_cannot_start_leaves_nothing_behind(model: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{}")
+
+    unknown = config(model, grpo={"extra": {"learning_rat": 1.0}})
+    for cannot_start in (config(broken), unknown):
+        with pytest.raises(UserError):
+            run(cannot_start, tmp_path / "run")
+        assert not (tmp_path / "run").exists()

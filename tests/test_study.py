@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -97,10 +96,10 @@ class TestLoadStudy:
             ('role = "control"', 'role = "controll"', "'control', 'transfer' or 'mixture' (got 'controll')"),
             ('label = "Random"', 'lable = "Random"', "runs.1: unknown key 'lable'. Did you mean 'label'?"),
             ("description", "descripton", "unknown key 'descripton'. Did you mean 'description'?"),
-            ("change = {", "change = {seeds = 1, ", "run 'random' of study 'two' cannot be used:\n  the file: "
-             "unknown key 'seeds'. Did you mean 'seed'?"),
-            ('"unit_tests"', '"unit_test"', "run 'rlvr' of study 'two' cannot be used:\n  stages.0.reward: "
-             "There is no reward 'unit_test'.\nDid you mean 'unit_tests'?"),
+            ("change = {", "change = {seeds = 1, ", "run 'random' of study 'two' cannot be used:\n"
+             "  the file: unknown key 'seeds'. Did you mean 'seed'?"),
+            ('"unit_tests"', '"unit_test"', "run 'rlvr' of study 'two' cannot be used:\n"
+             "  stages.0.reward: There is no reward 'unit_test'.\nDid you mean 'unit_tests'?"),
             ("num_generations = 4", "num_generations = 1", "grpo.num_generations: Input should be greater"),
             ("[base]", "[base", "is not valid TOML"),
         ],
@@ -257,22 +256,17 @@ class TestRunStudy:
         [run] = run_study(study, tmp_path / "study", 1, nothing)
         assert run.state == "complete"
 
-    def test_a_second_ctrl_c_leaves_no_run_behind(self, stand_in: StandIn, tmp_path: Path):
-        # A shell starts background jobs, and so a test run in one, with Ctrl-C ignored.
-        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-        again = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    def test_a_second_ctrl_c_leaves_no_run_behind(
+        self, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        def pressed_while_waiting(process: object) -> int:
+            raise KeyboardInterrupt
 
-        def press_twice(runs: Sequence[RunProgress]) -> None:
-            if runs[0].state == "running":
-                again.start()
-                raise KeyboardInterrupt
-
-        try:
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess.Popen, "wait", pressed_while_waiting)
             with pytest.raises(Stopped):
-                run_study(study_of("stubborn"), tmp_path / "study", 1, press_twice)
-        finally:
-            signal.signal(signal.SIGINT, previous)
-        assert stand_in.processes[0].wait() == -signal.SIGKILL
+                run_study(study_of("stubborn"), tmp_path / "study", 1, Interrupt())
+        assert stand_in.processes[0].wait(10) == -signal.SIGKILL
 
     def test_an_error_of_our_own_leaves_no_run_behind(self, stand_in: StandIn, tmp_path: Path):
         def stumble(runs: Sequence[RunProgress]) -> None:
@@ -280,7 +274,7 @@ class TestRunStudy:
 
         with pytest.raises(ZeroDivisionError):
             run_study(study_of("hangs"), tmp_path / "study", 1, stumble)
-        assert stand_in.processes[0].wait() == -signal.SIGKILL
+        assert stand_in.processes[0].wait(10) == -signal.SIGKILL
 
     def test_a_directory_of_another_study_is_refused_before_anything_starts(
         self, stand_in: StandIn, tmp_path: Path

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from rlif.errors import UserError, did_you_mean
+from rlif.problems.load import default_style
 from rlif.problems.prompts import PromptStyle
 from rlif.rewards import AnyReward, parse_reward
 
@@ -155,7 +156,7 @@ class RunConfig(Strict):
     Attributes:
         model: "minicode-base", "smollm2", a directory, or a hub id.
         dtype: of the weights.
-        prompt: style of the prompts.
+        prompt: style of the prompts; None: what suits the problems (`rlif.problems.load.default_style`).
         problems: what to train on.
         stages: at least one; each continues from the model of the one before, with a fresh optimiser.
         token_stats_temperature: the certainty rewards see logits divided by it. 1: the model's own
@@ -172,7 +173,7 @@ class RunConfig(Strict):
     seed: int = 0
     model: str = "minicode-base"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    prompt: PromptStyle = "rlif"
+    prompt: PromptStyle | None = None
     problems: ProblemsConfig = ProblemsConfig(split="train", limit=128)
     grpo: GRPOTable = GRPOTable()
     stages: tuple[StageConfig, ...] = Field(min_length=1)
@@ -196,6 +197,11 @@ class RunConfig(Strict):
                     f"{table.prompts_per_step} prompts x {table.num_generations} completions"
                 )
         return self
+
+    @property
+    def prompt_style(self) -> PromptStyle:
+        """Style of the prompts."""
+        return self.prompt or default_style(self.problems.name)
 
     @property
     def total_steps(self) -> int:

@@ -54,6 +54,10 @@ def main() -> None:
         app()
     except UserError as error:
         _fail(error)
+    except SystemExit as end:
+        if end.code != 130:  # Ctrl-C, in a command that has nothing of its own to say about it
+            raise
+        _fail(UserError("Stopped.", "What was written is whole; the same command goes on from there."))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:

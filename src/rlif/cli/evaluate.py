@@ -7,20 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
+from rlif.cli.bars import bar
 from rlif.evaluation.evaluate import evaluate as run_evaluation
 from rlif.evaluation.sampling import Sampling
 from rlif.evaluation.store import StoredGenerator, settings_key, write_verdicts
-from rlif.problems.load import load_problems
+from rlif.problems.load import default_style, load_problems
 from rlif.problems.prompts import PromptStyle, build_prompt
 from rlif.problems.types import Problem
 from rlif.records import EvalRecord, RunDir
@@ -46,14 +39,18 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the draws, and of procedural problems.")] = 0,
     style: Annotated[
-        PromptStyle, typer.Option(help="rlif: reason, then program; bare: the statement.")
-    ] = "rlif",
+        PromptStyle | None,
+        typer.Option(
+            help="rlif: reason, then program; bare: the statement. Default: what suits the problems."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory of the results.")] = None,
     workers: Annotated[int, typer.Option(help="Sandbox workers.")] = 1,
     isolation: Annotated[str, typer.Option(help="bwrap, or the weaker process.")] = "bwrap",
     batch_size: Annotated[int, typer.Option(help="Completions drawn at a time.")] = 16,
 ) -> None:
     """Generate and grade; print pass@k with 95% intervals. Killed and run again, it continues."""
+    prompt_style = style or default_style(problems)
     chosen = load_problems(problems, split, limit, _date(start), _date(end), seed)
     sampling = Sampling(samples, temperature, top_p, MAX_TOKENS if max_tokens is None else max_tokens, seed)
 
@@ -71,7 +68,7 @@ def evaluate(
     context = context_length(loaded.model)
     if max_tokens is None and context is not None:
         sampling = replace(sampling, max_tokens=min(MAX_TOKENS, context // 2))
-    prompts = [build_prompt(problem, style, chat) for problem in chosen]
+    prompts = [build_prompt(problem, prompt_style, chat) for problem in chosen]
     key = settings_key(fingerprint(model), prompts, sampling, batch_size)
     record = _recorded(directory, key)
     if record is None:
@@ -82,14 +79,14 @@ def evaluate(
             key,
             [problem.id for problem in chosen],
         )
-        with Sandbox(workers, isolation) as sandbox, _progress(console) as progress:
-            task = progress.add_task("Problems", total=len(chosen))
+        with Sandbox(workers, isolation) as sandbox, bar(console) as progress:
+            task = progress.add_task("Problems", numbers="", total=len(chosen))
             evaluation = run_evaluation(
                 generator,
                 chosen,
                 sandbox,
                 sampling,
-                style,
+                prompt_style,
                 chat,
                 on_progress=lambda done, _: progress.update(task, completed=done),
             )
@@ -109,18 +106,6 @@ def _recorded(directory: RunDir, key: str) -> EvalRecord | None:
     if not directory.exists:
         return None
     return next((record for record in directory.evals() if getattr(record, "key", None) == key), None)
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
-        console=console,
-    )
 
 
 def _table(record: EvalRecord, model: str, name: str, chosen: list[Problem]) -> Table:

@@ -11,9 +11,9 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rlif.cli.bars import bar
 from rlif.errors import UserError
 from rlif.grading import Verdict, bootstrap_ci, defined_ks, judge, pass_at_k, program_for
 from rlif.grading.samples import Sample, read_samples
@@ -62,8 +62,8 @@ def grade(
     statuses = _statuses_so_far(out)
     todo = [sample for sample in wanted if (sample.question_id, sample.index) not in statuses]
     limits = Limits(seconds=2 * timeout, cpu_seconds=timeout, memory_mb=memory)
-    with Sandbox(workers, isolation, limits) as sandbox, _progress(console) as progress:
-        task = progress.add_task("Grading", total=len(wanted), completed=len(wanted) - len(todo))
+    with Sandbox(workers, isolation, limits) as sandbox, bar(console) as progress:
+        task = progress.add_task("Grading", numbers="", total=len(wanted), completed=len(wanted) - len(todo))
         for sample, verdict in _in_order(_verdicts(todo, known, sandbox)):
             append_line(out, _verdict_line(sample, verdict))
             statuses[sample.question_id, sample.index] = verdict.status
@@ -119,17 +119,6 @@ def _verdict_line(sample: Sample, verdict: Verdict) -> str:
             "tests": verdict.tests,
             "status": verdict.status,
         }
-    )
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
     )
 
 

@@ -1,34 +1,13 @@
-"""Progress displays with the time left."""
+"""Progress displays of what trains, with the time left."""
 
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from rlif.cli.bars import bar
 from rlif.records import EvalRecord, StepRecord
 from rlif.training.run import Listener
-
-
-def bar(console: Console) -> Progress:
-    """Return a progress bar: what, how far, how long it took and will take, and the latest numbers."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[numbers]}"),
-        console=console,
-    )
 
 
 class TrainingProgress:

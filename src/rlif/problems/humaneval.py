@@ -42,8 +42,8 @@ FIND_ZERO, FIND_ZERO_BOUND = "HumanEval/32", 1e-4
 def load_humaneval(split: str | None = None) -> list[Problem]:
     """Return the problems in the data set's order: all 164, or one half of them.
 
-    The data set has no halves of its own. Ours, for training on one and evaluating on the other, are "test"
-    (problems 0, 2, 4, …) and "train" (1, 3, 5, …): 82 each, interleaved because difficulty changes along the way.
+    The data set has no halves of its own. Ours, for training on one and evaluating on the other, are
+    "test" (problems 0, 2, 4, …) and "train" (1, 3, 5, …): 82 each, interleaved because difficulty drifts.
 
     Public tests are the cases that the docstring shows as examples; without such a case, the first one (the
     prompt does not show it, see `rlif.problems.prompts`). The other cases are hidden.

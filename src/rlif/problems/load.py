@@ -9,11 +9,21 @@ from rlif.errors import UserError, did_you_mean
 from rlif.problems.humaneval import load_humaneval
 from rlif.problems.jsonl import load_jsonl
 from rlif.problems.minicode.generate import Split, load_minicode
+from rlif.problems.prompts import PromptStyle
 from rlif.problems.types import Problem
 
 NAMES = ("minicode", "humaneval")
 MINICODE_SIZE = 128
 """minicode has no end: this many problems when no other number is asked for."""
+
+
+def default_style(name: str) -> PromptStyle:
+    """Return the prompt style of a data set when none is asked for.
+
+    minicode and HumanEval state a task as models expect to see it ("bare"); LiveCodeBench's statements say
+    nothing of how to answer ("rlif").
+    """
+    return "bare" if name in NAMES else "rlif"
 
 
 def load_problems(

@@ -62,6 +62,8 @@ def run_study(
             for run in study.runs
         ]
 
+    # Asked to end by a scheduler, it stops its runs as on Ctrl-C; they would go on without it otherwise.
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     started: dict[str, subprocess.Popen[bytes]] = {}
     waiting = [run.id for run in study.runs if not _complete(place.run_dir(run.id))]
     try:
@@ -78,6 +80,8 @@ def run_study(
         for process in started.values():
             process.kill()
         raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
     return progress()
 
 

@@ -18,6 +18,7 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -124,7 +125,7 @@ def build_base(recipe: BaseRecipe, out: Path, callbacks: list[TrainerCallback] |
         )
     )
     arguments = TrainingArguments(
-        output_dir=str(out / "training"),
+        output_dir=str(out),  # nothing is saved there but the final model
         max_steps=recipe.steps,
         per_device_train_batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
@@ -149,6 +150,7 @@ def build_base(recipe: BaseRecipe, out: Path, callbacks: list[TrainerCallback] |
         data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True),
         callbacks=callbacks,
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     model.half().save_pretrained(out)
     tokenizer.save_pretrained(out)

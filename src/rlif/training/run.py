@@ -4,13 +4,14 @@ May be killed at any moment. Called again with the same configuration and direct
 whole checkpoint, drops what was recorded after it, and ends with the numbers of an uninterrupted run.
 """
 
+import fcntl
 import importlib.metadata
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from accelerate import PartialState
 from transformers import PrinterCallback
 
 from rlif.config import ProblemsConfig, RunConfig
+from rlif.errors import UserError
 from rlif.evaluation import Sampling, evaluate
 from rlif.evaluation.models import load_model
 from rlif.evaluation.transformers_generator import TransformersGenerator
@@ -85,6 +87,8 @@ class _Run:
                 self._check()
                 if self.main:
                     self.record.create(self.config.model_dump(mode="json"))
+            if self.main:
+                stack.enter_context(_alone(self.record.path))
             self._say("running")
             return self._watched(stop)
 
@@ -144,7 +148,7 @@ class _Run:
             args=arguments,
             reward_funcs=list(stage.reward),
             train_dataset=stage_dataset(
-                self.problems, config.prompt, chat, stage.steps, table.prompts_per_step, arguments.seed
+                self.problems, config.prompt_style, chat, stage.steps, table.prompts_per_step, arguments.seed
             ),
             processing_class=tokenizer,
             problems={problem.id: problem for problem in self.problems},
@@ -185,7 +189,7 @@ class _Run:
                     self.held_out,
                     self.sandbox,
                     sampling,
-                    self.config.prompt,
+                    self.config.prompt_style,
                     chat,
                     step=step,
                     stage=self.stage,
@@ -219,6 +223,20 @@ class _Run:
                 seconds=self.seconds_before + now - self.started,
             )
         )
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock, which ends with the process: two writers would spoil each other's records."""
+    with (directory / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"Another process is training in {directory}.",
+                "Wait for it or stop it, or choose another --out.",
+            ) from None
+        yield
 
 
 def _load(table: ProblemsConfig) -> list[Problem]:
