@@ -227,14 +227,14 @@ class _Run:
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, which ends with the process: two writers would spoil each other's records."""
+    """Hold the directory's lock, which ends with the process: two writers would spoil the records."""
     with (directory / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
                 f"Another process is training in {directory}.",
-                "Wait for it or stop it, or choose another --out.",
+                "Wait for it, stop it, or choose another --out.",
             ) from None
         yield
 
