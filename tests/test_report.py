@@ -157,6 +157,21 @@ def test_nothing_is_claimed_where_nothing_happened(tmp_path: Path) -> None:
     assert len(re.findall("is unchanged|is undecided", text)) == 3
 
 
+def test_every_run_is_held_against_the_control(study_path: Path) -> None:
+    text = said(study_path)
+    assert re.search(r"Self-certainty against Random \(control\): worse, −3\d\.\d points", text)
+    assert re.search(r"Tests \(RLVR\) against Random \(control\): better, \+\d+\.\d points", text)
+    assert "Random (control) fell too" not in text
+
+
+def test_a_control_that_falls_takes_its_share_of_the_blame(tmp_path: Path) -> None:
+    control = replace(SCRIPTS["self_certainty"], label="Chance", role=Role.CONTROL)
+    write_study(tmp_path, {"c": control, "s": SCRIPTS["self_certainty"]})
+    text = said(tmp_path)
+    assert "Chance fell too: what the others lost is their reward's work only as far as they differ" in text
+    assert "Self-certainty against Chance: no difference" in text or "Chance: undecided" in text
+
+
 def test_a_control_that_gains_is_a_warning(tmp_path: Path) -> None:
     control = replace(SCRIPTS["functional_majority"], label="Chance", role=Role.CONTROL)
     write_study(tmp_path, {"c": control, "r": SCRIPTS["rlvr"]})

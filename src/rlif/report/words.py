@@ -66,6 +66,10 @@ def answers(study: Study) -> list[Answer]:
             "Did starting without tests help the training on tests that followed?",
             [line for transfer in study.transfers for line in transfer_lines(transfer)],
         ),
+        Answer(
+            "Was it the reward? At the end, against training on a reward that knows nothing:",
+            controlled(study),
+        ),
         Answer("What to do?", advice(study)),
     ]
     return [answer for answer in found if answer.lines]
@@ -134,6 +138,29 @@ def transfer_lines(transfer: Transfer) -> list[Line]:
     return lines or [Line(versus, "is undecided: no two evaluations at equal budgets.")]
 
 
+def controlled(study: Study) -> list[Line]:
+    """Compare the other runs with the first control: training moves a model even when it rewards nothing."""
+    controls = [run for run in study.with_role(Role.CONTROL) if run.findings.performance is not None]
+    if not controls:
+        return []
+    control, lines = controls[0], list[Line]()
+    for run in study.runs:
+        if run.role is not Role.CONTROL and run.findings.performance is not None:
+            lines += _compared(f"{run.label} against {control.label}:", run, control)
+    if control.findings.verdict in LOST:
+        text = "fell too: what the others lost is their reward's work only as far as they differ from it."
+        lines.append(Line(control.label, text))
+    return lines
+
+
+def _compared(subject: str, first: Run, second: Run) -> list[Line]:
+    """Return a line on how two runs ended; none when they were evaluated in different ways."""
+    try:
+        return [Line(subject, _outcome(compare(first.evals, second.evals)))]
+    except UserError:
+        return []
+
+
 def advice(study: Study) -> list[Line]:
     """Return what follows for someone who has to choose; silent where the data do not decide."""
     lines = [line for run in study.with_role(Role.INTRINSIC) if (line := _until_when(run)) is not None]
@@ -171,12 +198,7 @@ def _tests_or_not(study: Study) -> list[Line]:
     if tests is None or not judged:
         return []
     best = max(judged, key=lambda run: _end(run.findings))
-    try:
-        found = compare(tests.evals, best.evals)
-    except UserError:
-        return []  # evaluated in different ways
-    versus = f"{tests.label} against {best.label}"
-    return [Line(versus, f"(the best without tests at the end): {_outcome(found)}")]
+    return _compared(f"{tests.label} against {best.label} (the best without tests at the end):", tests, best)
 
 
 def _outcome(found: Comparison) -> str:
