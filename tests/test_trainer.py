@@ -87,7 +87,7 @@ def test_rlif_rewards_and_plain_functions_mix_with_their_weights(tmp_path: Path)
         settings={"multi_objective_aggregation": "sum_then_normalize"},
     )
 
-    assert trainer.args.reward_weights == [0.25, 1.0]
+    assert trainer.reward_weights.tolist() == [0.25, 1.0]
     assert trainer.rollouts is not None
     rewards = trainer.rollouts.rewards
     np.testing.assert_allclose(trainer.rollouts.combined, 0.25 * rewards["random"] + rewards["length"])

@@ -69,14 +69,15 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
     """`GRPOTrainer` that also takes rlif rewards.
 
     Args:
-        model, args, train_dataset, and others: as `GRPOTrainer`. With `problems`, the data set has a column
-            `problem_id`; without, rewards that need executions or tests cannot be used.
+        model: as `GRPOTrainer`.
         reward_funcs: rlif rewards and TRL reward functions, in any mixture. With `args.reward_weights` None,
             rlif rewards bring their own weights.
-        problems: by id, for what has to be executed or judged.
+        args: as `GRPOTrainer`.
+        problems: by id, for what has to be executed or judged; the data set then has a column `problem_id`.
         sandbox: entered; needed as soon as something is executed.
         token_stats_temperature: logits are divided by it before certainty is measured.
         observe: signals to compute for the record though no reward needs them.
+        kwargs: everything else, as `GRPOTrainer` (`train_dataset`, `processing_class`, …).
 
     Raises:
         UserError: a configuration that would split groups over processes, or a need without its means.
@@ -84,37 +85,37 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
 
     def __init__(
         self,
-        *args: Any,
+        model: Any,
         reward_funcs: Any = None,
+        args: GRPOConfig | None = None,
+        *,
         problems: Mapping[str, Problem] | None = None,
         sandbox: Sandbox | None = None,
         token_stats_temperature: float = 1.0,
         observe: Collection[Need] = (),
         **kwargs: Any,
     ) -> None:
-        functions: list[Any] = (
-            list(reward_funcs) if isinstance(reward_funcs, list | tuple) else [reward_funcs]
-        )
+        many = isinstance(reward_funcs, list | tuple)
+        functions: list[Any] = list(reward_funcs) if many else [reward_funcs]
         rewards = [function for function in functions if isinstance(function, Reward)]
-        config: Any = kwargs.get("args")
-        if isinstance(config, GRPOConfig):
-            _refuse_split_groups(config)
-            if config.reward_weights is None and rewards:
-                config.reward_weights = [float(getattr(function, "weight", 1.0)) for function in functions]
-        wrapped: list[Any] = [RewardFunction(f) if isinstance(f, Reward) else f for f in functions]
-        super().__init__(*args, reward_funcs=wrapped, **kwargs)
-        self.problems = problems
-        self.sandbox = sandbox
-        self.token_stats_temperature = token_stats_temperature
         self.needs = needed(rewards) | frozenset(observe)
-        self.rollouts: Rollouts | None = None
-        self._prompt_ids: list[list[int]] = []
-        self._generation_seconds = 0.0
         if self.needs & {Need.EXECUTIONS, Need.HIDDEN_TESTS} and (problems is None or sandbox is None):
             raise UserError(
                 "A reward needs programs to be run, but the trainer was given no problems or no sandbox.",
                 "Pass problems={id: Problem} and an entered rlif.sandbox.Sandbox.",
             )
+        wrapped: list[Any] = [RewardFunction(f) if isinstance(f, Reward) else f for f in functions]
+        super().__init__(model, wrapped, args, **kwargs)
+        _refuse_split_groups(self.args)
+        if self.args.reward_weights is None:
+            weights = [float(getattr(function, "weight", 1.0)) for function in functions]
+            self.reward_weights[: len(weights)] = torch.tensor(weights)
+        self.problems = problems
+        self.sandbox = sandbox
+        self.token_stats_temperature = token_stats_temperature
+        self.rollouts: Rollouts | None = None
+        self._prompt_ids: list[list[int]] = []
+        self._generation_seconds = 0.0
 
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
