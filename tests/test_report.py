@@ -172,6 +172,36 @@ def test_a_control_that_falls_takes_its_share_of_the_blame(tmp_path: Path) -> No
     assert "Self-certainty against Chance: no difference" in text or "Chance: undecided" in text
 
 
+def test_answers_to_held_out_problems_show_what_training_steps_are_too_few_for(tmp_path: Path) -> None:
+    falling = replace(
+        flat("Falling", Role.INTRINSIC),
+        accuracy=piecewise((0, 0.50), (1, 0.20)),
+        reasoning=piecewise((0, 0.5), (1, 0.4)),
+    )
+    write_study(tmp_path, {"f": falling}, steps=4, every=2)
+    text = said(tmp_path)
+    assert re.search(
+        r"share of tokens spent on reasoning (49|50)\.\d% → (39|40)\.\d% on held-out problems", text
+    )
+
+
+def test_greedy_answers_are_mentioned_where_they_moved(tmp_path: Path) -> None:
+    study = write_study(tmp_path, {"a": flat("Flat", Role.CONTROL)}, steps=20)
+    run = study.run_dir("a")
+
+    def set_last_greedy(correct: dict[str, int]) -> None:
+        records = run.evals()
+        greedy = [record for record in records if record.mode == "greedy"]
+        greedy[-1].correct = correct
+        run.evals_path.write_text("".join(f"{record.model_dump_json()}\n" for record in records))
+
+    first = next(record for record in run.evals() if record.mode == "greedy").correct
+    set_last_greedy(first)
+    assert "greedy answers" not in said(tmp_path)
+    set_last_greedy(dict.fromkeys(first, 0))
+    assert re.search(r"Its greedy answers fell: −\d+", said(tmp_path))
+
+
 def test_a_control_that_gains_is_a_warning(tmp_path: Path) -> None:
     control = replace(SCRIPTS["functional_majority"], label="Chance", role=Role.CONTROL)
     write_study(tmp_path, {"c": control, "r": SCRIPTS["rlvr"]})

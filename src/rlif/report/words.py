@@ -99,7 +99,19 @@ def outcome(run: Run) -> Line:
             text = f"is unchanged, {start} to {end}: {points(p.change)}."
         case Verdict.UNDECIDED:
             text = f"is undecided, {start} to {end}: {points(p.change)}, too wide an interval to tell."
-    return Line(run.label, text)
+    return Line(run.label, text + (_greedy(run) if p.mode == "sampled" else ""))
+
+
+def _greedy(run: Run) -> str:
+    """Return how the greedy answers changed, where the sampled ones were the subject; "" if not shown to."""
+    evals = [record for record in run.evals if record.mode == "greedy"]
+    if len(evals) < 2:
+        return ""
+    first, last = min(record.step for record in evals), max(record.step for record in evals)
+    change = compare(evals, evals, last, first).difference
+    if not (change.above_zero or change.below_zero):
+        return ""
+    return f" Its greedy answers {'rose' if change.above_zero else 'fell'}: {points(change)}."
 
 
 def signs(run: Run) -> Line | None:
@@ -118,10 +130,29 @@ def signs(run: Run) -> Line | None:
         for gap in f.gaps
         if gap.diverged
     ]
+    if lost:
+        parts += _held_out_signs(run, {trend.name for trend in moved})
     if not parts:
         return Line(run.label, "gave no sign: no watched signal moved beyond noise.") if lost else None
     ending = "" if lost else " (but its pass@1 is not shown to have fallen)"
     return Line(f"{run.label}:", f"{'; '.join(parts)}{ending}.")
+
+
+def _held_out_signs(run: Run, told: set[str]) -> list[str]:
+    """Return what changed in the answers to held-out problems, first to last, beyond what is told already.
+
+    These are the same problems each time, so that much less is noise than from one training step to the next.
+    """
+    p, lines = run.findings.performance, list[str]()
+    if p is None:
+        return lines
+    evals = sorted((record for record in run.evals if record.mode == p.mode), key=lambda record: record.step)
+    for name in ("length_mean", "reasoning_share"):
+        start, end = getattr(evals[0], name), getattr(evals[-1], name)
+        if name not in told and abs(end - start) > Thresholds().steady * abs(start):
+            words = f"{NAMES[name]} {reading(name, start)} → {reading(name, end)}"
+            lines.append(f"{words} on held-out problems")
+    return lines
 
 
 def transfer_lines(transfer: Transfer) -> list[Line]:
