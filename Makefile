@@ -33,7 +33,7 @@ test: install-test  ## the whole test suite
 check: install-test  ## lint, types, and the rule that data flows one way
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 format: install-test  ## let ruff format and mend what it can
