@@ -106,8 +106,9 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
             )
         wrapped: list[Any] = [RewardFunction(f) if isinstance(f, Reward) else f for f in functions]
         super().__init__(model, wrapped, args, **kwargs)
-        _refuse_split_groups(self.args)
-        if self.args.reward_weights is None:
+        config = cast(GRPOConfig, self.args)
+        _refuse_split_groups(config)
+        if config.reward_weights is None:
             weights = [float(getattr(function, "weight", 1.0)) for function in functions]
             self.reward_weights[: len(weights)] = torch.tensor(weights)
         self.problems = problems
