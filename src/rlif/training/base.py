@@ -62,7 +62,13 @@ def build_tokenizer(recipe: BaseRecipe) -> PreTrainedTokenizerFast:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    texts = (f"{p[0]['content']}\n{a}" for p, a in itertools.islice(corpus(recipe.seed, recipe.mix), 20_000))  # type: ignore[index]
+    examples = itertools.islice(corpus(recipe.seed, recipe.mix), 20_000)
+    texts = (
+        f"{message['content']}\n{answer}"
+        for messages, answer in examples
+        for message in messages
+        if isinstance(message, dict)
+    )
     tokenizer.train_from_iterator(
         texts,
         trainers.BpeTrainer(
