@@ -39,7 +39,7 @@ class RecordCallback(TrainerCallback):
     ) -> None:
         self.run, self.trainer, self.stage, self.offset = run, trainer, stage, offset
         self.rollouts_every, self.on_step = rollouts_every, on_step
-        self.tokens, self.started = 0, 0.0
+        self.tokens, self.started, self.elapsed = 0, 0.0, 0.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -53,6 +53,12 @@ class RecordCallback(TrainerCallback):
     ) -> None:
         """Start the clock."""
         self.started = time.perf_counter()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Stop the clock, before an evaluation that may follow."""
+        self.elapsed = time.perf_counter() - self.started
 
     def on_log(
         self,
@@ -71,7 +77,7 @@ class RecordCallback(TrainerCallback):
             step=self.offset + state.global_step,
             stage=self.stage,
             tokens=self.tokens,
-            seconds={"total": time.perf_counter() - self.started, **rollouts.seconds},
+            seconds={"total": self.elapsed, **rollouts.seconds},
             **summarise_groups(rollouts.groups, rollouts.rewards, rollouts.combined),
             **_from_trl(logs),
         )

@@ -161,15 +161,15 @@ class _Run:
         )
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(stop)
+        trainer.add_callback(
+            RecordCallback(self.record, trainer, stage.label, offset, config.rollouts_every, self._on_step)
+        )
         if self.held_out and self.main:
             measure = self._evaluator(generator, chat, table.max_completion_length)
             trainer.add_callback(EvaluationCallback(measure, offset, config.evaluation.every))
             if offset == 0 and not checkpoint:
                 measure(0)
         trainer.add_callback(CheckpointCallback(offset, config.checkpoint_every))
-        trainer.add_callback(
-            RecordCallback(self.record, trainer, stage.label, offset, config.rollouts_every, self._on_step)
-        )
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     def _evaluator(
