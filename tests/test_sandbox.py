@@ -2,12 +2,15 @@
 
 import asyncio
 import math
+import threading
 import time
 
 import pytest
 
 from rlif.errors import UserError
 from rlif.sandbox import Execution, Limits, Program, RunStatus, Sandbox, Value
+from rlif.sandbox.isolation import Isolation
+from rlif.sandbox.worker import Worker, WorkerDiedError
 
 
 @pytest.fixture(scope="module")
@@ -237,3 +240,19 @@ def test_leaving_the_sandbox_does_not_wait_for_running_programs():
 def test_impossible_settings(arguments, message):
     with pytest.raises(UserError, match=message):
         Sandbox(**arguments)
+
+
+def test_a_worker_closed_by_another_thread_has_died():
+    worker = Worker(Isolation.BWRAP)
+    worker.close()
+    with pytest.raises(WorkerDiedError):
+        worker.execute(Program("x = 1", ("",)), Limits())
+
+
+def test_a_worker_whose_last_words_are_gone_has_died():
+    worker = Worker(Isolation.BWRAP)
+    worker._private.cleanup()  # as `close` in another thread does, a moment before this one looks
+    threading.Timer(0.3, worker._process.kill).start()
+    with pytest.raises(WorkerDiedError):
+        worker.execute(Program("while True: pass", ("",)), Limits())
+    worker.close()

@@ -73,8 +73,8 @@ class Worker:
         }
         code = program.code.encode("utf-8", "surrogatepass")
         inputs = [_encoded(given, program.entry_point) for given in program.inputs]
-        self._connection.settimeout(total + _GRACE_S)
         try:
+            self._connection.settimeout(total + _GRACE_S)
             frames.send(self._connection, request, [code, *inputs])
             reply = frames.receive(self._connection, (limits.output_bytes + 1) * len(inputs))
         except (OSError, ValueError) as error:
@@ -129,7 +129,10 @@ class Worker:
         return cannot_isolate(self._last_words() or reason)
 
     def _last_words(self) -> str:
-        lines = self._stderr.read_text("utf-8", "replace").strip().splitlines()
+        try:
+            lines = self._stderr.read_text("utf-8", "replace").strip().splitlines()
+        except FileNotFoundError:  # another thread has closed this worker
+            return ""
         return lines[-1] if lines else ""
 
 
