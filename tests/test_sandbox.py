@@ -8,7 +8,7 @@ import time
 import pytest
 
 from rlif.errors import UserError
-from rlif.sandbox import Execution, Limits, Program, RunStatus, Sandbox, Value
+from rlif.sandbox import Execution, Limits, Output, Program, RunStatus, Sandbox, Value
 from rlif.sandbox.isolation import Isolation
 from rlif.sandbox.worker import Worker, WorkerDiedError
 
@@ -215,6 +215,70 @@ def test_stream_and_async():
     assert values(execution) == ["1\n"]
 
 
+def test_a_batch_is_taken_in_a_few_at_a_time():
+    taken = []
+
+    def programs():
+        for number in range(30):
+            taken.append(number)
+            yield Program(f"print({number})", ("",))
+
+    async def ahead_of_results(sandbox: Sandbox) -> int:
+        done = 0
+        most = 0
+        async for _ in sandbox.stream_async(programs()):
+            done += 1
+            most = max(most, len(taken) - done)
+        return most
+
+    with Sandbox(workers=1) as sandbox:
+        assert asyncio.run(ahead_of_results(sandbox)) <= 4
+        assert len(taken) == 30
+        taken.clear()
+        results = sandbox.stream(programs())
+        next(results)
+        assert len(taken) <= 5
+
+
+def test_thirty_at_once_without_blocking():
+    async def all_of_them(sandbox: Sandbox) -> list[Execution]:
+        programs = [Program(f"print({number})", ("",)) for number in range(30)]
+        return await asyncio.gather(*map(sandbox.run_async, programs))
+
+    with Sandbox(workers=2) as sandbox:
+        executions = asyncio.run(all_of_them(sandbox))
+    assert [values(execution) for execution in executions] == [[f"{number}\n"] for number in range(30)]
+
+
+@pytest.mark.parametrize("entry_point", [None, "f"])
+def test_a_program_is_ended_when_its_output_is_not_accepted(sandbox, entry_point):
+    seen = []
+
+    def accept(number: int, output: Output) -> bool:
+        seen.append((number, output.value))
+        return number < 1
+
+    if entry_point:
+        code = "import time\ndef f(x):\n    time.sleep(0.5 if x == 2 else 0)\n    return x"
+        program = Program(code, tuple((x,) for x in range(6)), "f", accept=accept)
+    else:
+        code = "import time\nx = int(input())\ntime.sleep(0.5 if x == 2 else 0)\nprint(x, end='')"
+        program = Program(code, tuple(map(str, range(6))), accept=accept)
+    [execution] = sandbox.run([program])
+    statuses = [output.status for output in execution.outputs]
+    assert statuses == [RunStatus.OK] * 2 + [RunStatus.NOT_RUN] * 4
+    assert seen == ([(0, 0), (1, 1)] if entry_point else [(0, "0"), (1, "1")])
+    assert execution.wall_s < 0.5  # it was ended in its third input
+    assert values(script(sandbox, "print(1)")) == ["1\n"]
+
+
+def test_an_unaccepted_last_output_changes_nothing(sandbox):
+    program = Program("def f(x): return x", ((1,), (2,)), "f", accept=lambda number, _: number == 0)
+    for _ in range(20):
+        [execution] = sandbox.run([program])
+        assert values(execution) == [1, 2]
+
+
 def test_results_do_not_depend_on_the_worker():
     program = Program("print(*{'apple', 'pear', 'plum', 'fig'})", ("",))
     outputs = set()
@@ -242,6 +306,25 @@ def test_impossible_settings(arguments, message):
         Sandbox(**arguments)
 
 
+def test_a_worker_killed_as_it_starts_costs_no_program(monkeypatch):
+    starts = []
+
+    def start(isolation: Isolation) -> Worker:
+        starts.append(isolation)
+        if len(starts) == 2:  # the one that replaces the first
+            raise UserError("exit code -9")
+        return Worker(isolation)
+
+    monkeypatch.setattr("rlif.sandbox.pool.Worker", start)
+    with Sandbox(workers=1) as sandbox:
+        [first] = sandbox._workers
+        first._process.kill()
+        killed, *others = sandbox.run([Program("print(1)", ("",))] * 3)
+    assert killed.status is RunStatus.KILLED
+    assert [values(execution) for execution in others] == [["1\n"]] * 2
+    assert len(starts) == 3
+
+
 def test_a_worker_closed_by_another_thread_has_died():
     worker = Worker(Isolation.BWRAP)
     worker.close()
@@ -251,8 +334,17 @@ def test_a_worker_closed_by_another_thread_has_died():
 
 def test_a_worker_whose_last_words_are_gone_has_died():
     worker = Worker(Isolation.BWRAP)
-    worker._private.cleanup()  # as `close` in another thread does, a moment before this one looks
+    worker._stderr.close()  # as `close` in another thread does, a moment before this one looks
     threading.Timer(0.3, worker._process.kill).start()
     with pytest.raises(WorkerDiedError):
         worker.execute(Program("while True: pass", ("",)), Limits())
     worker.close()
+
+
+@pytest.mark.parametrize(
+    "isolation", ["bwrap", pytest.param("process", marks=pytest.mark.filterwarnings("ignore"))]
+)
+def test_programs_may_import_numpy_and_no_other_package(isolation):
+    with Sandbox(workers=1, isolation=isolation) as sandbox:
+        assert values(script(sandbox, "import numpy\nprint(numpy.arange(4).sum())")) == ["6\n"]
+        assert script(sandbox, "import pydantic").error == "ModuleNotFoundError: No module named 'pydantic'"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from rlif.sandbox.inside import codec, seccomp
 from rlif.sandbox.inside.limits import LimitReached
-from rlif.sandbox.inside.reports import ReportReader
+from rlif.sandbox.inside.pages import OutputBuffer
+from rlif.sandbox.inside.reports import complete_frames, last_error
 
 hashable = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -82,21 +83,45 @@ def test_malformed_encodings_are_value_errors(data):
         codec.loads(data)
 
 
-def test_colliding_keys_do_not_stall_the_reader():
-    keys = ",".join(str(i * sys.hash_info.modulus) for i in range(1, codec.MAX_HASHED))  # all of hash 0
+def test_colliding_keys_are_refused_and_large_sets_are_not():
+    colliding = ",".join(str(i * sys.hash_info.modulus) for i in range(1, 5000))  # all of hash 0
     start = time.monotonic()
-    assert len(codec.loads(f'{{"s":[{keys}]}}'.encode())) == codec.MAX_HASHED - 1
-    assert time.monotonic() - start < 2
+    for data in (f'{{"s":[{colliding}]}}', f'{{"d":[{colliding.replace(",", ",1],[").join(("[", ",1]"))}]}}'):
+        with pytest.raises(ValueError, match="same hash"):
+            codec.loads(data.encode())
+    assert time.monotonic() - start < 1
+    assert codec.loads(codec.dumps(set(range(20_000)))) == set(range(20_000))
+
+
+def written(*parts: bytes) -> OutputBuffer:
+    buffer = OutputBuffer(200)
+    add(buffer, b"".join(parts))
+    return buffer
+
+
+def add(buffer: OutputBuffer, data: bytes) -> None:
+    buffer.room[: len(data)] = data
+    buffer.added(len(data))
 
 
 def test_reports_are_cut_into_frames_however_they_arrive():
     data = struct.pack(">BI", 0, 2) + b"42" + struct.pack(">BI", 1, 4) + b"oops"
-    reader = ReportReader(100)
+    buffer = written()
     found = []
     for byte in data:
-        reader.feed(bytes([byte]))
-        found.extend(reader)
+        add(buffer, bytes([byte]))
+        found.extend((status, bytes(payload)) for status, payload in complete_frames(buffer, 100))
     assert found == [("ok", b"42"), ("runtime_error", b"oops")]
+    assert not len(buffer.unread)
+
+
+def test_an_output_buffer_makes_room_for_more():
+    buffer = written(b"x" * 150, b"rest")
+    assert bytes(buffer.take(150)) == b"x" * 150
+    assert len(buffer.room) == 46
+    buffer.make_room()
+    assert len(buffer.room) == 196
+    assert bytes(buffer.unread) == b"rest"
 
 
 def test_reports_that_are_none_are_refused():
@@ -104,11 +129,24 @@ def test_reports_that_are_none_are_refused():
         (struct.pack(">BI", 99, 0), "killed"),
         (struct.pack(">BI", 0, 501), "output_limit"),
     ]:
-        reader = ReportReader(100)
-        reader.feed(frame)
         with pytest.raises(LimitReached) as reached:
-            list(reader)
+            list(complete_frames(written(frame), 100))
         assert reached.value.status == status
+
+
+def test_what_is_said_of_an_error_is_short():
+    frame = struct.pack(">BI", 1, 800) + b"x" * 800
+    buffer = OutputBuffer(1000)
+    add(buffer, frame)
+    assert [len(text) for _, text in complete_frames(buffer, 1000)] == [500]
+
+
+def test_only_whole_reports_tell_of_an_error():
+    errors = [struct.pack(">BI", 1, 3) + b"one", struct.pack(">BI", 1, 3) + b"two"]
+    assert last_error(written()) is None
+    status, text = last_error(written(*errors)) or ("", b"")
+    assert (status, bytes(text)) == ("runtime_error", b"two")
+    assert last_error(written(*errors, b"\xff" * 9)) is None
 
 
 def verdict_of_filter(machine: str, number: int, argument: int = 0, arch: int | None = None) -> int:

@@ -99,9 +99,9 @@ def test_a_kernel_that_forbids_namespaces_gives_the_remedies(tmp_path, monkeypat
     assert all(remedy in refused.value.fix for remedy in REMEDIES)
 
 
-def test_a_bwrap_that_does_not_isolate_is_refused(monkeypatch):
-    def unprotected(_isolation: Isolation, private: Path) -> list[str]:
-        return start_command(Isolation.PROCESS, private)
+def test_a_bwrap_that_does_not_isolate_is_refused(monkeypatch, tmp_path):
+    def unprotected(_isolation: Isolation, _private: Path | None) -> list[str]:
+        return start_command(Isolation.PROCESS, tmp_path)
 
     monkeypatch.setattr("rlif.sandbox.worker.start_command", unprotected)
     with pytest.raises(UserError, match="protections are missing: pid_namespace"):

@@ -6,6 +6,6 @@ sandbox; comparison happens outside it (`rlif.grading`).
 """
 
 from rlif.sandbox.pool import Sandbox, probe
-from rlif.sandbox.types import Execution, Limits, Output, Program, RunStatus, Value
+from rlif.sandbox.types import Execution, Limits, Mode, Output, Program, RunStatus, Value
 
-__all__ = ["Execution", "Limits", "Output", "Program", "RunStatus", "Sandbox", "Value", "probe"]
+__all__ = ["Execution", "Limits", "Mode", "Output", "Program", "RunStatus", "Sandbox", "Value", "probe"]

@@ -1,9 +1,9 @@
 """How a zygote is cut off from the host: the command that starts it, for each kind of isolation.
 
 `bwrap` (bubblewrap) gives it namespaces of its own (user, pid, network, ipc, uts, mount), no capabilities, an
-empty environment, and a file system that holds the interpreter with its standard library, the system's shared
-libraries and this package's `inside` folder, all read-only, and one small writable tmpfs. Packages installed
-beside the standard library are hidden: some of them carry the answers to benchmarks.
+empty environment, and a file system that holds the interpreter with its standard library, the system's
+shared libraries, numpy and this package's `inside` folder, all read-only, and one small writable tmpfs. Other
+packages installed beside the standard library are hidden: some of them carry the answers to benchmarks.
 
 `process` is the same zygote without any of that: it keeps accidents in check, not attacks.
 """
@@ -27,7 +27,7 @@ _START = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from rlif.sandbox.inside.zygote import main
-del sys.path[0]
+sys.path.append(sys.path.pop(0) + "/packages")
 main(sys.argv[2])
 """
 _REMEDIES = """Do one of these:
@@ -55,16 +55,21 @@ class Isolation(StrEnum):
         return cls(name)
 
 
-def start_command(isolation: Isolation, private: Path) -> list[str]:
+def start_command(isolation: Isolation, private: Path | None) -> list[str]:
     """Return the command that starts a zygote.
 
-    private: an empty directory of the worker's own; used by `process` only.
+    private: for `process`, an empty directory of the worker's own.
     """
-    if isolation is Isolation.BWRAP:
+    if private is None:
+        assert isolation is Isolation.BWRAP
         return [*_bwrap_command(), *_python_command(_HOME, "/tmp")]
     library = private / "lib" / "rlif" / "sandbox"  # a namespace package, so that rlif itself is not imported
     library.mkdir(parents=True)
     (library / "inside").symlink_to(_INSIDE)
+    packages = private / "lib" / "packages"
+    packages.mkdir()
+    for folder in _offered_packages():
+        (packages / folder.name).symlink_to(folder)
     scratch = private / "scratch"
     scratch.mkdir()
     return _python_command(str(private / "lib"), str(scratch))
@@ -124,6 +129,8 @@ def _bwrap_command() -> list[str]:
         for pattern in ("python3*/site-packages", "python3*/dist-packages"):
             for packages in sorted(library.glob(pattern)):
                 command += ["--tmpfs", str(packages), "--remount-ro", str(packages)]
+    for package in _offered_packages():
+        command += ["--ro-bind", str(package), f"{_HOME}/packages/{package.name}"]
     interpreter = str(_interpreter())
     return [
         *command,
@@ -135,6 +142,15 @@ def _bwrap_command() -> list[str]:
         *("--size", str(_TMPFS_BYTES), "--tmpfs", "/tmp"),
         *("--remount-ro", "/", "--chdir", "/tmp"),
     ]
+
+
+def _offered_packages() -> list[Path]:
+    """Return the folders of numpy, which programs may import, as in LiveCodeBench."""
+    numpy = importlib.util.find_spec("numpy")
+    if numpy is None or numpy.origin is None:
+        return []
+    package = Path(numpy.origin).parent
+    return [path for path in (package, package.with_name("numpy.libs")) if path.is_dir()]
 
 
 def _libraries() -> list[Path]:

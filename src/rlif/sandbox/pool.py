@@ -2,17 +2,21 @@
 
 import asyncio
 import threading
+import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from types import TracebackType
 from typing import Self
+from weakref import WeakKeyDictionary
 
 from rlif.errors import UserError
 from rlif.sandbox.isolation import Isolation
 from rlif.sandbox.types import Execution, Limits, Output, Program, RunStatus
 from rlif.sandbox.worker import Worker, WorkerDiedError
+
+_START_ATTEMPTS, _START_PAUSE_S = 3, 0.2
 
 
 class Sandbox:
@@ -41,7 +45,9 @@ class Sandbox:
         self._own = threading.local()
         self._workers: set[Worker] = set()
         self._lock = threading.Lock()
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._closed = False
+        self._is_proven = False
 
     def __enter__(self) -> Self:
         if self.isolation is Isolation.PROCESS:
@@ -92,11 +98,36 @@ class Sandbox:
                 future.cancel()
 
     async def run_async(self, program: Program) -> Execution:
-        """Run one program without blocking the event loop."""
-        return await asyncio.wrap_future(self.submit(program))
+        """Run one program without blocking the event loop.
+
+        However many are awaited, only a few are queued ahead of the workers; the others wait for their turn.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._turns.setdefault(loop, asyncio.Semaphore(self._ahead)):
+            return await asyncio.wrap_future(self.submit(program))
+
+    async def stream_async(self, programs: Iterable[Program]) -> AsyncIterator[tuple[int, Execution]]:
+        """Run programs without blocking the event loop; yield (index, execution) as they finish.
+
+        Programs are taken from the iterable a few ahead of the workers, as by `stream`.
+        """
+        source = enumerate(programs)
+        pending: dict[asyncio.Future[Execution], int] = {}
+        try:
+            while True:
+                for index, program in islice(source, self._ahead - len(pending)):
+                    pending[asyncio.wrap_future(self.submit(program))] = index
+                if not pending:
+                    return
+                done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for future in done:
+                    yield pending.pop(future), future.result()
+        finally:
+            for future in pending:
+                future.cancel()
 
     def submit(self, program: Program) -> Future[Execution]:
-        """Queue one program; return the future of its execution."""
+        """Queue one program; return the future of its execution. The queue has no bound: see `stream`."""
         return self._executor.submit(self._execute, program)
 
     def _execute(self, program: Program) -> Execution:
@@ -104,7 +135,10 @@ class Sandbox:
             return self._all(program, RunStatus.NO_CODE)
         if self._closed:
             return self._all(program, RunStatus.KILLED, "the sandbox was closed")
-        worker = self._worker()
+        try:
+            worker = self._worker()
+        except UserError as error:  # isolation worked when the sandbox was entered
+            return self._all(program, RunStatus.KILLED, f"no worker could be started: {error.message}")
         try:
             return worker.execute(program, self.limits)
         except WorkerDiedError as error:
@@ -124,12 +158,27 @@ class Sandbox:
             with self._lock:
                 self._workers.discard(worker)
             worker.close()
-        worker = self._own.worker = Worker(self.isolation)
+        worker = self._own.worker = self._start_worker()
         with self._lock:
             if self._closed:
                 worker.close()
             self._workers.add(worker)
         return worker
+
+    def _start_worker(self) -> Worker:
+        """Start a worker. Where isolation was seen to work, one killed as it starts is tried again."""
+        attempts = _START_ATTEMPTS if self._is_proven else 1
+        while True:
+            attempts -= 1
+            try:
+                worker = Worker(self.isolation)
+            except UserError:
+                if attempts == 0:
+                    raise
+                time.sleep(_START_PAUSE_S)
+            else:
+                self._is_proven = True
+                return worker
 
 
 def probe(isolation: str = "bwrap") -> dict[str, bool]:

@@ -1,5 +1,6 @@
 """What goes into the sandbox (`Program`, `Limits`) and what comes out (`Execution`)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -34,13 +35,23 @@ class RunStatus(StrEnum):
     NOT_RUN = "not_run"  # an earlier input failed and the rest was not wanted
 
 
+class Mode(StrEnum):
+    """How a program is run, and by whose rules it is judged."""
+
+    NATIVE = "native"  # a script has a process, a stdin and a stdout of its own for each input
+    OFFICIAL = "official"  # as LiveCodeBench's checker does it: all inputs in one process, stdin imitated
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one program; each is enforced from outside the program."""
+    """Limits of one program; each is enforced from outside the program.
 
-    seconds: float = 6.0  # wall clock, for each input
+    Wall time does not count what a program spends waiting for a processor: a busy machine makes no verdicts.
+    """
+
+    seconds: float = 6.0  # wall time, for each input
     cpu_seconds: float = 6.0  # CPU time, for each input
-    total_seconds: float | None = None  # wall clock for all inputs; None: (seconds + 1) · n + 5
+    total_seconds: float | None = None  # wall time for all inputs; None: (seconds + 1) · n + 5
     memory_mb: int = 1024
     output_bytes: int = 1 << 20  # standard output, or the encoded result, for each input
     processes: int = 16
@@ -53,12 +64,16 @@ class Program:
     inputs: for a stdin program (entry_point None) the texts for standard input; for a functional one the
     argument tuples. Expected outputs are not part of it: they never enter the sandbox.
     prelude: a functional program finds typing, collections, math… imported, as on LeetCode.
+    accept: asked in this process, with the number of an input and its `Output`, as soon as that is known;
+    when it says False the program is ended, and the inputs left are NOT_RUN.
     """
 
     code: str
     inputs: tuple[str, ...] | tuple[tuple[Value, ...], ...]
     entry_point: str | None = None
     prelude: bool = False
+    mode: Mode = Mode.NATIVE
+    accept: Callable[[int, "Output"], bool] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from typing import Any
 from rlif.errors import UserError
 from rlif.sandbox.inside import codec, frames
 from rlif.sandbox.isolation import ENVIRONMENT, Isolation, cannot_isolate, start_command
-from rlif.sandbox.types import Execution, Limits, Output, Program, RunStatus
+from rlif.sandbox.types import Execution, Limits, Mode, Output, Program, RunStatus
 
 _START_S = 30.0
 _CLOSE_S = 2.0
-_GRACE_S = 10.0
-"""What a zygote is given beyond a program's time before it is taken for stuck and killed."""
+_ERROR_BYTES = 500
+_SILENCE_S = 60.0
+"""A zygote that is told to run something speaks at least once a second; after this it is taken for stuck."""
 
 
 class WorkerDiedError(Exception):
@@ -34,16 +35,19 @@ class Worker:
 
     def __init__(self, isolation: Isolation) -> None:
         self._isolation = isolation
-        self._private = tempfile.TemporaryDirectory(prefix="rlif-", ignore_cleanup_errors=True)
         self._connection, theirs = socket.socketpair()
-        self._stderr = Path(self._private.name, "stderr")
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        # bwrap needs no directory; that of "process" is removed with the worker.
+        self._private = None
+        if isolation is Isolation.PROCESS:
+            self._private = tempfile.TemporaryDirectory(prefix="rlif-", ignore_cleanup_errors=True)
         self.retired = False
-        with theirs, self._stderr.open("wb") as stderr:
+        with theirs:
             self._process = subprocess.Popen(
-                start_command(isolation, Path(self._private.name)),
+                start_command(isolation, Path(self._private.name) if self._private else None),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                stderr=stderr,
+                stderr=self._stderr,
                 env=ENVIRONMENT,
                 cwd="/",
                 start_new_session=True,  # Ctrl-C is for rlif to handle
@@ -56,33 +60,28 @@ class Worker:
 
     def execute(self, program: Program, limits: Limits) -> Execution:
         """Run a program on all its inputs; raises `WorkerDiedError`."""
-        total = limits.total_seconds
-        if total is None:
-            total = (limits.seconds + 1) * len(program.inputs) + 5
-        request = {
-            "entry_point": program.entry_point,
-            "prelude": program.prelude,
-            "bounds": {
-                "seconds": limits.seconds,
-                "cpu_seconds": limits.cpu_seconds,
-                "total_seconds": total,
-                "memory_bytes": limits.memory_mb << 20,
-                "output_bytes": limits.output_bytes,
-                "processes": limits.processes,
-            },
-        }
         code = program.code.encode("utf-8", "surrogatepass")
         inputs = [_encoded(given, program.entry_point) for given in program.inputs]
+        # Each input's output may wait for the next one's, and an error is described in a few words.
+        most_bytes = (limits.output_bytes + _ERROR_BYTES) * len(inputs)
+        run = _Run(program, self._isolation)
+        self.retired = True  # until all is answered: who takes over half-way would be given these answers
         try:
-            self._connection.settimeout(total + _GRACE_S)
-            frames.send(self._connection, request, [code, *inputs])
-            reply = frames.receive(self._connection, (limits.output_bytes + 1) * len(inputs))
-        except (OSError, ValueError) as error:
+            self._connection.settimeout(_SILENCE_S)
+            frames.send(self._connection, _request(program, limits), [code, *inputs])
+            is_stopped = False
+            while not run.is_over:
+                reply = frames.receive(self._connection, most_bytes, bytearray)
+                if reply is None:
+                    raise WorkerDiedError(f"the sandbox's worker died {self._last_words()}".rstrip())
+                run.take(reply)
+                if run.is_enough and not is_stopped and not run.is_over:
+                    frames.send(self._connection, {"stop": True})
+                    is_stopped = True
+        except (OSError, ValueError, KeyError) as error:
             raise WorkerDiedError(str(error)) from None
-        if reply is None or len(reply.blobs) != len(inputs):
-            raise WorkerDiedError(f"the sandbox's worker died {self._last_words()}".rstrip())
-        self.retired = reply.header["retire"]
-        return _execution(reply, program, self._isolation)
+        self.retired = run.retires_worker
+        return run.execution()
 
     def close(self) -> None:
         """End the zygote and everything in it; returns when all of it is gone.
@@ -96,7 +95,9 @@ class Worker:
             self._has_hung_up(_CLOSE_S)
         self._process.wait()
         self._connection.close()
-        self._private.cleanup()
+        self._stderr.close()
+        if self._private:
+            self._private.cleanup()
 
     def _has_hung_up(self, seconds: float) -> bool:
         """Wait until no process holds the other end of the connection; False if one still does."""
@@ -113,7 +114,7 @@ class Worker:
     def _handshake(self) -> dict[str, bool]:
         self._connection.settimeout(_START_S)
         try:
-            hello = frames.receive(self._connection, 0)
+            hello = frames.receive(self._connection, 0, bytearray)
         except (OSError, ValueError) as error:
             raise self._cannot_start(str(error)) from None
         if hello is None:
@@ -130,10 +131,89 @@ class Worker:
 
     def _last_words(self) -> str:
         try:
-            lines = self._stderr.read_text("utf-8", "replace").strip().splitlines()
-        except FileNotFoundError:  # another thread has closed this worker
+            self._stderr.seek(0)
+            lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        except ValueError:  # another thread has closed this worker
             return ""
         return lines[-1] if lines else ""
+
+
+class _Run:
+    """What is known so far of one program's inputs."""
+
+    def __init__(self, program: Program, isolation: Isolation) -> None:
+        self._program, self._isolation = program, isolation
+        self._outputs: list[Output] = []
+        self._error = ""
+        self._end: dict[str, Any] = {}
+        self.is_enough = False
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self._end)
+
+    @property
+    def retires_worker(self) -> bool:
+        return self._end["retire"]
+
+    def take(self, reply: frames.Message[bytearray]) -> None:
+        """Take in the answers of one message; those after `Program.accept` said no do not count."""
+        header = reply.header
+        for told, data in zip(header["outputs"], reply.blobs, strict=True):
+            if self.is_enough or len(self._outputs) == len(self._program.inputs):
+                break
+            output = self._output(told, data)
+            self._outputs.append(output)
+            if self._program.accept and not self._program.accept(len(self._outputs) - 1, output):
+                self.is_enough = True
+        if "retire" in header:
+            self._end = header
+
+    def execution(self) -> Execution:
+        """Return the whole; inputs without an answer were not run."""
+        outputs = self._outputs
+        outputs += [Output(RunStatus.NOT_RUN)] * (len(self._program.inputs) - len(outputs))
+        return Execution(
+            status=next((o.status for o in outputs if o.status is not RunStatus.OK), RunStatus.OK),
+            outputs=tuple(outputs),
+            cpu_s=self._end["cpu_s"],
+            wall_s=sum(o.wall_s for o in outputs),
+            peak_mb=self._end["peak_bytes"] / 2**20,
+            error=self._error,
+            isolation=self._isolation,
+        )
+
+    def _output(self, told: dict[str, Any], content: memoryview) -> Output:
+        status, value, error = RunStatus(told["status"]), None, ""
+        if status is RunStatus.OK:
+            is_text = self._program.entry_point is None and self._program.mode is Mode.NATIVE
+            try:
+                value = str(content, "utf-8", "replace") if is_text else codec.loads(bytes(content))
+            except ValueError as invalid:  # written by the program, not by our encoder
+                status, error = RunStatus.RUNTIME_ERROR, f"invalid result: {invalid}"
+        else:
+            error = str(content[:_ERROR_BYTES], "utf-8", "replace")
+        self._error = self._error or error
+        return Output(status, value, told["cpu_s"], told["wall_s"])
+
+
+def _request(program: Program, limits: Limits) -> dict[str, Any]:
+    total = limits.total_seconds
+    if total is None:
+        total = (limits.seconds + 1) * len(program.inputs) + 5
+    return {
+        "mode": program.mode,
+        "entry_point": program.entry_point,
+        "prelude": program.prelude,
+        "bounds": {
+            "seconds": limits.seconds,
+            "cpu_seconds": limits.cpu_seconds,
+            "total_seconds": total,
+            "memory_bytes": limits.memory_mb << 20,
+            "output_bytes": limits.output_bytes,
+            "processes": limits.processes,
+        },
+    }
 
 
 def _encoded(given: Any, entry_point: str | None) -> bytes:
@@ -143,26 +223,3 @@ def _encoded(given: Any, entry_point: str | None) -> bytes:
         return codec.dumps(list(given))
     except TypeError as error:
         raise UserError(f"An argument for {entry_point!r} cannot be sent to the sandbox: {error}.") from None
-
-
-def _execution(reply: frames.Message, program: Program, isolation: Isolation) -> Execution:
-    header = reply.header
-    error = header["error"]
-    outputs: list[Output] = []
-    for told, data in zip(header["outputs"], reply.blobs, strict=True):
-        status, value = RunStatus(told["status"]), None
-        if status is RunStatus.OK:
-            try:
-                value = data.decode("utf-8", "replace") if program.entry_point is None else codec.loads(data)
-            except ValueError as invalid:  # written by the program, not by our encoder
-                status, error = RunStatus.RUNTIME_ERROR, error or f"invalid result: {invalid}"
-        outputs.append(Output(status, value, told["cpu_s"], told["wall_s"]))
-    return Execution(
-        status=next((o.status for o in outputs if o.status is not RunStatus.OK), RunStatus.OK),
-        outputs=tuple(outputs),
-        cpu_s=header["cpu_s"],
-        wall_s=sum(o.wall_s for o in outputs),
-        peak_mb=header["peak_bytes"] / 2**20,
-        error=error,
-        isolation=isolation,
-    )

@@ -8,25 +8,26 @@ import marshal
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import Any, Literal, cast
 
 from rlif.sandbox.inside import codec, prelude
+from rlif.sandbox.inside.pages import Buffer
 from rlif.sandbox.inside.reports import Reporter
 
 CODE_FD = 4
 """A memory file by which the first of several runs of a script hands its compiled code to the others."""
 
-_AT_EXIT: tuple[Callable[[], None], ...] = (vars(threading)["_shutdown"], vars(atexit)["_run_exitfuncs"])
-"""What the interpreter does at a script's end, which a fork must do itself: wait for threads, run atexit."""
+_THREADS: Mapping[str, Any] = vars(threading)
+_ATEXIT: Mapping[str, Any] = vars(atexit)
 
 _RECURSION_LIMIT = 50_000  # LiveCodeBench's, as is the next
 _MAX_STR_DIGITS = 50_000
 
 
 def run_functional(
-    source: bytes, entry_point: str, with_prelude: bool, inputs: Sequence[bytes], report: Reporter
+    source: Buffer, entry_point: str, with_prelude: bool, inputs: Sequence[Buffer], report: Reporter
 ) -> int:
     """Define the program, then call its entry point on each input in turn, reporting after each call."""
     os.close(CODE_FD)
@@ -45,7 +46,7 @@ def run_functional(
             report.error(error)
         return 1
     for data in inputs:
-        arguments = codec.loads(data, max_hashed=sys.maxsize)
+        arguments = codec.loads(bytes(data))
         try:
             report.value(_target(module, entry_point)(*arguments))
         except BaseException as error:
@@ -53,13 +54,17 @@ def run_functional(
     return 0
 
 
-def run_script(source: bytes, is_first: bool, report: Reporter) -> int:
-    """Run the program as `python main.py` would; return its exit code."""
+def run_script(source: Buffer, is_first: bool, keep_code: bool, report: Reporter) -> int:
+    """Run the program as `python main.py` would; return its exit code.
+
+    keep_code: others will follow that want the first one's compiled code.
+    """
     if is_first:
         code = _compile(source, report)
         if code is None:
             return 1
-        os.pwrite(CODE_FD, marshal.dumps(code), 0)
+        if keep_code:
+            os.pwrite(CODE_FD, marshal.dumps(code), 0)
     else:
         code = marshal.loads(os.pread(CODE_FD, os.fstat(CODE_FD).st_size, 0))
     os.close(CODE_FD)
@@ -84,6 +89,12 @@ def make_standard_streams() -> None:
     sys.stderr = sys.__stderr__ = text(2, "w")
 
 
+def forget_exit_functions() -> None:
+    """Unregister what the zygote's own modules would do at its exit, so that no child does it."""
+    _ATEXIT["_clear"]()
+    _THREADS["_threading_atexits"].clear()
+
+
 def _as_script(run: Callable[[], object], report: Reporter) -> int:
     exit_code = 0
     try:
@@ -96,17 +107,27 @@ def _as_script(run: Callable[[], object], report: Reporter) -> int:
         report.error(error)
         exit_code = 1
     try:
-        for finish in _AT_EXIT:
-            finish()
+        _run_at_exit()
     except BaseException as error:
         report.error(error)
         exit_code = 1
     return exit_code & 0xFF
 
 
-def _compile(source: bytes, report: Reporter) -> CodeType | None:
+def _run_at_exit() -> None:
+    """Do what the interpreter does at a script's end, and a fork must do itself: wait for threads, `atexit`.
+
+    Most programs have neither; looking costs less than doing it.
+    """
+    if _THREADS["_shutdown_locks"] or _THREADS["_threading_atexits"]:
+        _THREADS["_shutdown"]()
+    if _ATEXIT["_ncallbacks"]():
+        _ATEXIT["_run_exitfuncs"]()
+
+
+def _compile(source: Buffer, report: Reporter) -> CodeType | None:
     try:
-        return compile(source.decode("utf-8", "surrogatepass"), "main.py", "exec", dont_inherit=True)
+        return compile(bytes(source).decode("utf-8", "surrogatepass"), "main.py", "exec", dont_inherit=True)
     except BaseException as error:
         report.error(error, "compile_error")
         return None

@@ -12,12 +12,13 @@ types or raises `ValueError`, in bounded time.
 
 import json
 import sys
+from collections import Counter
 from types import NoneType
 from typing import Any
 
 MAX_DEPTH = 100
-MAX_HASHED = 5000
-"""Largest set or dict accepted from a program: colliding keys make larger ones quadratic in time."""
+MAX_SAME_HASH = 64
+"""How many elements of a set or dict may have the same hash: more of them take quadratic time."""
 
 _MAX_DIGITS = 4300
 _MAX_PLAIN_BITS = 8192
@@ -37,13 +38,13 @@ def dumps(value: object) -> bytes:
         sys.set_int_max_str_digits(digits)
 
 
-def loads(data: bytes, max_hashed: int = MAX_HASHED) -> Any:
+def loads(data: bytes) -> Any:
     """Return the value encoded by data; raises ValueError if it encodes none."""
     try:
-        return _untagged(_DECODER.decode(data.decode("ascii")), MAX_DEPTH, max_hashed)
+        return _untagged(_DECODER.decode(data.decode("ascii")), MAX_DEPTH)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"not an encoded value: {error}") from None
 
 
@@ -73,7 +74,7 @@ def _tagged(value: Any, depth: int, trust_flat: bool) -> Any:
     raise TypeError(f"result of type {kind.__name__!r}, which is not a plain builtin type")
 
 
-def _untagged(node: Any, depth: int, max_hashed: int) -> Any:
+def _untagged(node: Any, depth: int) -> Any:
     kind = type(node)
     if kind in _SCALARS:
         return node
@@ -82,7 +83,7 @@ def _untagged(node: Any, depth: int, max_hashed: int) -> Any:
     if kind is list:
         if _SCALARS.issuperset(map(type, node)):
             return node
-        return [_untagged(item, depth - 1, max_hashed) for item in node]
+        return [_untagged(item, depth - 1) for item in node]
     ((tag, content),) = node.items()
     if tag == "i":
         return int(content, 16)
@@ -93,19 +94,24 @@ def _untagged(node: Any, depth: int, max_hashed: int) -> Any:
         return complex(real, imaginary)
     if type(content) is not list:
         raise ValueError("a container whose content is no list")
-    if tag != "t" and len(content) > max_hashed:
-        raise ValueError(f"a set or dict of over {max_hashed} elements")
     if tag == "d":
-        pairs = [(key, value) for key, value in content]
-        return {_untagged(k, depth - 1, max_hashed): _untagged(v, depth - 1, max_hashed) for k, v in pairs}
-    items = [_untagged(item, depth - 1, max_hashed) for item in content]
+        keys = _hashable([_untagged(key, depth - 1) for key, _ in content])
+        return dict(zip(keys, [_untagged(value, depth - 1) for _, value in content], strict=True))
+    items = [_untagged(item, depth - 1) for item in content]
     if tag == "t":
         return tuple(items)
+    items = _hashable(items)
     if tag == "s":
         return set(items)
     if tag == "f":
         return frozenset(items)
     raise ValueError(f"unknown tag {tag!r}")
+
+
+def _hashable(items: list[Any]) -> list[Any]:
+    if len(items) > MAX_SAME_HASH and max(Counter(map(hash, items)).values()) > MAX_SAME_HASH:
+        raise ValueError(f"a set or dict of over {MAX_SAME_HASH} elements with the same hash")
+    return items
 
 
 def _bounded_int(text: str) -> int:

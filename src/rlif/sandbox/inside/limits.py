@@ -22,3 +22,7 @@ class LimitReached(Exception):
         super().__init__(error)
         self.status = status
         self.error = error
+
+
+class Stopped(Exception):
+    """rlif wants no more of a program."""

@@ -10,10 +10,22 @@ import os
 import resource
 import shutil
 import signal
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 _PAGE = resource.getpagesize()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What all descendants of this process use together; cpu_s is without those already reaped."""
+
+    processes: int
+    threads: int
+    resident_bytes: int
+    cpu_s: float
 
 
 def kill_all() -> None:
@@ -37,38 +49,64 @@ def reap_all() -> float:
         cpu_s += usage.ru_utime + usage.ru_stime
 
 
-def census() -> tuple[int, int]:
-    """Return how many threads run in this process's descendants, and their resident bytes together."""
+def census() -> Usage:
+    """Count this process's descendants."""
     threads = resident = 0
-    for pid in _descendants():
+    cpu = 0.0
+    pids = _descendants()
+    for pid in pids:
+        cpu += cpu_s(pid)
         try:
             threads += os.stat(f"/proc/{pid}/task").st_nlink - 2
-            resident += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+            resident += int(_read(f"/proc/{pid}/statm").split()[1]) * _PAGE
         except (OSError, IndexError):  # it has just ended
             continue
-    return threads, resident
+    return Usage(len(pids), threads, resident, cpu)
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds of all threads of a process; 0 when it has ended."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)  # the clock that clock_getcpuclockid(3) would name
+    except OSError:
+        return 0.0
+
+
+def run_delay(pid: int) -> float:
+    """Return the seconds for which threads of a process could have run but had no processor, summed.
+
+    0 on a kernel without CONFIG_SCHED_INFO. A thread that has ended takes its own with it.
+    """
+    nanoseconds = 0
+    with contextlib.suppress(OSError, IndexError):  # it has just ended
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            nanoseconds += int(_read(f"/proc/{pid}/task/{thread}/schedstat").split()[1])
+    return nanoseconds * 1e-9
 
 
 def clear(directory: str) -> bool:
     """Remove everything in a directory, whatever its permissions; False if something is left."""
-
-    def open_up(_function: Callable[..., object], path: str, _error: object) -> None:
-        os.chmod(os.path.dirname(path), 0o700, follow_symlinks=False)
-        os.chmod(path, 0o700)
-        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-
+    with contextlib.suppress(OSError):
+        if not os.listdir(directory):  # as most programs leave it
+            return True
     try:
         os.chmod(directory, 0o700)
         with os.scandir(directory) as entries:
             found = list(entries)
         for entry in found:
             if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, onerror=open_up)
+                shutil.rmtree(entry.path, onerror=_open_up)
             else:
                 os.unlink(entry.path)
         return not os.listdir(directory)
     except (OSError, RecursionError):
         return False
+
+
+def _open_up(_function: Callable[..., object], path: str, _error: object) -> None:
+    os.chmod(os.path.dirname(path), 0o700, follow_symlinks=False)
+    os.chmod(path, 0o700)
+    shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
 def _kill(pid: int) -> None:
@@ -89,7 +127,11 @@ def _children(pid: int) -> list[int]:
     pids: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
-            pids.extend(map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split()))
+            pids.extend(map(int, _read(f"/proc/{pid}/task/{thread}/children").split()))
     except OSError:  # it has just ended
         pass
     return pids
+
+
+def _read(path: str) -> str:
+    return Path(path).read_text()

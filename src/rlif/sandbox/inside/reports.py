@@ -12,21 +12,28 @@ from collections.abc import Iterator
 
 from rlif.sandbox.inside import codec
 from rlif.sandbox.inside.limits import LimitReached
+from rlif.sandbox.inside.pages import OutputBuffer, private_pages
 
 REPORT_FD = 3
 
 _FRAME = struct.Struct(">BI")
 _STATUSES = ("ok", "runtime_error", "memory_limit", "output_limit", "compile_error")  # by number in the frame
-_MAX_ERROR = 500
+MAX_ERROR = 500
+"""Longest description of an error, in bytes."""
 _BALLAST = 2 << 20
+HEAD_BYTES = _FRAME.size
 
 
 class Reporter:
-    """Child's side: writes frames; keeps some memory back so that running out of it can be reported."""
+    """Child's side: writes frames; keeps some memory back so that running out of it can be reported.
+
+    Made before the fork; output_bytes bounds each result.
+    """
+
+    _ballast: mmap.mmap | None = private_pages(_BALLAST)  # address space only, no page touched
 
     def __init__(self, output_bytes: int) -> None:
         self._output_bytes = output_bytes
-        self._ballast: mmap.mmap | None = mmap.mmap(-1, _BALLAST)  # address space only, no page touched
 
     def value(self, value: object) -> None:
         """Report the result of one input."""
@@ -39,9 +46,9 @@ class Reporter:
     def error(self, error: BaseException, status: str = "runtime_error") -> None:
         """Report that an input ended in an exception."""
         if isinstance(error, MemoryError):
-            self._ballast = None
+            Reporter._ballast = None
             status = "memory_limit"
-        self._write(status, _last_line(error).encode("utf-8", "replace")[:_MAX_ERROR])
+        self._write(status, _last_line(error).encode("utf-8", "replace")[:MAX_ERROR])
 
     def _write(self, status: str, payload: bytes) -> None:
         data = _FRAME.pack(_STATUSES.index(status), len(payload)) + payload
@@ -49,43 +56,35 @@ class Reporter:
             data = data[os.write(REPORT_FD, data) :]
 
 
-class ReportReader:
-    """Zygote's side: cuts what was written into frames; iterating takes the complete ones out.
+def complete_frames(buffer: OutputBuffer, max_payload: int) -> Iterator[tuple[str, memoryview]]:
+    """Take the complete frames out of what a child wrote; yield status and payload of each.
 
-    Iterating raises `LimitReached` on anything that is no frame or is longer than max_payload.
+    Raises `LimitReached` on anything that is no frame or is longer than max_payload.
     """
+    while len(unread := buffer.unread) >= _FRAME.size:
+        number, length = _FRAME.unpack_from(unread)
+        if number >= len(_STATUSES):
+            raise LimitReached("killed", "wrote to a descriptor that is not its own")
+        if length > max(max_payload, MAX_ERROR):
+            raise LimitReached("output_limit", f"result of {length} bytes")
+        if len(unread) < _FRAME.size + length:
+            return
+        buffer.take(_FRAME.size)
+        payload = buffer.take(length)
+        status = _STATUSES[number]
+        yield status, payload if status == "ok" else payload[:MAX_ERROR]
 
-    def __init__(self, max_payload: int) -> None:
-        self._buffer = bytearray()
-        self._max_payload = max(max_payload, _MAX_ERROR)
 
-    def feed(self, chunk: bytes) -> None:
-        """Take in what the child has written."""
-        self._buffer += chunk
-
-    def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        while len(self._buffer) >= _FRAME.size:
-            number, length = _FRAME.unpack_from(self._buffer)
-            if number >= len(_STATUSES):
-                raise LimitReached("killed", "wrote to a descriptor that is not its own")
-            if length > self._max_payload:
-                raise LimitReached("output_limit", f"result of {length} bytes")
-            end = _FRAME.size + length
-            if len(self._buffer) < end:
-                return
-            payload = bytes(self._buffer[_FRAME.size : end])
-            del self._buffer[:end]
-            yield _STATUSES[number], payload
-
-    def last(self) -> tuple[str, str] | None:
-        """Return status and text of the last error reported, if any."""
-        try:
-            errors = [
-                (status, payload.decode("utf-8", "replace")) for status, payload in self if status != "ok"
-            ]
-        except LimitReached:
-            return None
-        return errors[-1] if errors else None
+def last_error(buffer: OutputBuffer) -> tuple[str, memoryview] | None:
+    """Return status and text of the last error that a child reported, if it wrote whole frames only."""
+    last = None
+    try:
+        for status, payload in complete_frames(buffer, MAX_ERROR):
+            if status != "ok":
+                last = status, payload
+    except LimitReached:
+        return None
+    return last
 
 
 def _last_line(error: BaseException) -> str:

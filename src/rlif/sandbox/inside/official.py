@@ -1,0 +1,218 @@
+"""A program as LiveCodeBench's checker runs it (repository at 28fef95): all inputs in one process.
+
+stdin        a last `if __name__ == '__main__'` gives way to its body, imports move to the top, all the rest
+             becomes the body of a function that is called once for each input. Standard input is imitated, by
+             objects that do less than a file; what is printed to `sys.stdout` during the call is the output.
+functional   the program is executed once; one `Solution` (or the module, if the code never says "class
+             Solution") serves all inputs.
+
+Both find the names of 18 modules in scope and some functions of `os` and others gone. A program can tell all
+that, and its verdict can hang on it: this module reproduces each such detail, and none that no program sees.
+It knows no time limits: those are enforced from outside, where the checker's own alarm can be caught.
+"""
+
+import ast
+import builtins
+import contextlib
+import importlib
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import CodeType, ModuleType
+from typing import Any, cast
+
+from rlif.sandbox.inside import codec
+from rlif.sandbox.inside.child import CODE_FD
+from rlif.sandbox.inside.plain import plain
+from rlif.sandbox.inside.reports import Reporter
+
+_MODULES = (
+    "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics",
+    "itertools", "functools", "operator", "io", "sys", "json",
+)  # fmt: skip
+_STARRED = (*_MODULES, "builtins", "typing")  # later names replace earlier ones: `pow` is the builtin
+_PRELUDE = compile(
+    "".join(f"from {name} import *\n" for name in _STARRED)
+    + "".join(f"import {name}\n" for name in _MODULES)
+    + "sys.setrecursionlimit(50000)\n",
+    "<prelude>",
+    "exec",
+)
+_MAX_STR_DIGITS = 50_000
+
+_REMOVED: dict[ModuleType, tuple[str, ...]] = {
+    builtins: ("quit", "help"),
+    os: (
+        "kill", "system", "putenv", "remove", "removedirs", "rmdir", "fchdir", "setuid", "fork", "forkpty",
+        "killpg", "rename", "renames", "truncate", "replace", "unlink", "fchmod", "fchown", "chmod", "chown",
+        "chroot", "lchflags", "lchmod", "lchown", "getcwd", "chdir",
+    ),
+    shutil: ("rmtree", "move", "chown"),
+    subprocess: ("Popen",),
+}  # fmt: skip
+"""What is None for the program, so that calling it raises TypeError; `os.environ[…] = …` calls `putenv`."""
+_UNIMPORTABLE = ("ipdb", "joblib", "resource", "psutil", "tkinter")
+_IMPORTED = ("numpy", "multiprocessing")
+"""Modules that the checker itself has imported: once `getcwd` is gone, a program could not."""
+
+_WRAPPER = "wrapped_function"
+_sys, _builtins = cast(Any, sys), cast(Any, builtins)  # to put there what is not of the type declared
+
+
+def run(source: bytes, entry_point: str | None, inputs: Sequence[bytes], report: Reporter) -> int:
+    """Run a program on its inputs until one fails, reporting after each; return the exit code.
+
+    entry_point: the function or method that is called; None for a stdin program.
+    inputs: texts in UTF-8, or for a functional program encoded lists of arguments.
+    """
+    os.close(CODE_FD)  # of no use here, and it may hold another program's code
+    _prepare_process(source)
+    try:
+        text = source.decode("utf-8", "surrogatepass")
+        text = text if entry_point else _as_function(text)
+        # As in the checker, the program does not come first in its file: no `from __future__`, no docstring.
+        code = compile("pass\n\n" + text, "<string>", "exec", dont_inherit=True)
+    except BaseException as error:
+        report.error(error, "compile_error")
+        return 1
+    try:
+        method = _find(code, text, entry_point or _WRAPPER)
+        for data in inputs:
+            if entry_point:
+                _report_result(method(*codec.loads(data)), report)
+            else:
+                report.value(_printed(method, data.decode("utf-8", "surrogateescape")))
+            signal.alarm(0)  # one that the program has set does not outlive its input
+    except BaseException as error:
+        report.error(error)
+        return 1
+    return 0
+
+
+def _prepare_process(source: bytes) -> None:
+    for name in _IMPORTED:
+        if name.encode() in source:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+    sys.set_int_max_str_digits(_MAX_STR_DIGITS)
+    _sys.__stdin__ = io.StringIO()
+    _sys.__stdin__.close()  # by multiprocessing, which gives the checker's process another, empty, sys.stdin
+    signal.signal(signal.SIGALRM, _raise_alarm)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for module, names in _REMOVED.items():
+        for name in names:
+            setattr(module, name, None)
+    _sys.modules.update(dict.fromkeys(_UNIMPORTABLE))  # None: it cannot be imported
+
+
+def _raise_alarm(_signal: int, _frame: object) -> None:
+    print("alarm")  # spoils the output of a program that goes on
+    raise TimeoutError("alarm")
+
+
+def _as_function(source: str) -> str:
+    """Return the text of a module that imports what the program does and has all the rest in one function.
+
+    Text, as in the checker, because verdicts hang on it: comments are gone from it when "class Solution" is
+    looked for, and Python 3.11 cannot write down every f-string that it can parse.
+    """
+    body = ast.parse(source).body
+    if body and isinstance(last := body[-1], ast.If) and ast.unparse(last.test) == "__name__ == '__main__'":
+        body[-1:] = last.body
+    module = ast.parse(f"def {_WRAPPER}(): pass")
+    function = module.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    function.body = []
+    module.body = []
+    for statement in body:
+        is_import = isinstance(statement, ast.Import | ast.ImportFrom)
+        (module if is_import else function).body.append(statement)
+    module.body.append(function)
+    return ast.unparse(module)
+
+
+def _find(code: CodeType, text: str, name: str) -> Callable[..., object]:
+    """Execute the program and return what is to be called."""
+    module = ModuleType("tmp_sol", "")  # not in sys.modules; its __name__ is not "__main__"
+    exec(_PRELUDE, vars(module))
+    exec(code, vars(module))
+    owner = vars(module)["Solution"]() if "class Solution" in text else module
+    return getattr(owner, name)
+
+
+def _report_result(value: object, report: Reporter) -> None:
+    try:
+        report.value(value)
+    except TypeError:  # not of builtin types alone
+        report.value(plain(value))
+
+
+def _printed(method: Callable[..., object], text: str) -> str:
+    """Call a program's function with a text on its imitated standard input; return what it prints."""
+    lines = iter(text.split("\n"))
+    stdin, stdout, open_ = _sys.stdin, _sys.stdout, _builtins.open
+    # The process's own standard input, which `from sys import stdin` has bound, is empty but for these.
+    stdin.readline = lambda *_: next(lines)
+    stdin.readlines = lambda *_: text.split("\n")
+    stdin.read = lambda *_: text
+    captured: Any = io.StringIO()
+    captured.close = lambda _: 1  # meant to do nothing, it wants an argument that nobody gives
+    _sys.stdin, _sys.stdout, _builtins.open = _Stdin(text), captured, _open_on(text)
+    try:
+        method()
+    except SystemExit:
+        pass
+    finally:
+        _sys.stdin, _sys.stdout, _builtins.open = stdin, stdout, open_
+    return captured.getvalue()
+
+
+class _Stdin:
+    """What `sys.stdin` is. It cannot be iterated over; only `readline`, hence `input()`, moves it on."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines = io.StringIO(text)
+        self.buffer = _Buffer(text.encode("utf-8"))
+
+    def read(self, *_: object) -> str:
+        return self._text
+
+    def readline(self, *arguments: int) -> str:
+        return self._lines.readline(*arguments)
+
+    def readlines(self, *_: object) -> list[str]:
+        return self._text.split("\n")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._lines, name)
+
+
+class _Buffer:
+    """What `sys.stdin.buffer` is: all of it each time, or the first line each time."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, *_: object) -> bytes:
+        return self._data
+
+    def readline(self, *_: object) -> bytes:
+        return self._data.split(b"\n")[0] + b"\n"
+
+
+def _open_on(text: str) -> Callable[..., object]:
+    """Return what `builtins.open` is (the program's own `open` is the prelude's): all files read as stdin."""
+
+    @cache
+    def mock() -> Callable[..., object]:
+        from unittest.mock import mock_open  # a large module, for what hardly a program calls
+
+        return mock_open(read_data=text)
+
+    return lambda *arguments, **options: mock()(*arguments, **options)
