@@ -183,6 +183,10 @@ def verdict_of_filter(machine: str, number: int, argument: int = 0, arch: int | 
         ("x86_64", 56, 0x10000011, "EPERM"),  # with a user namespace
         ("aarch64", 220, 0x20011, "EPERM"),
         ("x86_64", 435, 0, "ENOSYS"),  # clone3
+        ("x86_64", 302, 0, "allow"),  # prlimit64 of its own
+        ("x86_64", 302, 1, "EPERM"),  # of pid 1
+        ("aarch64", 261, 1, "EPERM"),
+        ("x86_64", 319, 0, "EPERM"),  # memfd_create
         ("x86_64", 41, 1, "allow"),  # socket(AF_UNIX)
         ("x86_64", 41, 40, "EPERM"),  # socket(AF_VSOCK)
         ("aarch64", 198, 2, "EPERM"),

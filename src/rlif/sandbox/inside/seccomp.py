@@ -31,7 +31,7 @@ _NUMBERS: dict[str, tuple[int, int]] = {  # name: (x86_64, aarch64); -1 where th
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
 }  # fmt: skip
-_CLONE, _CLONE3, _SOCKET = (56, 220), (435, 435), (41, 198)
+_CLONE, _CLONE3, _SOCKET, _PRLIMIT = (56, 220), (435, 435), (41, 198), (302, 261)
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
 _AF_UNIX = 1
 _X32_BIT = 0x40000000
@@ -78,6 +78,14 @@ def program(machine: str) -> bytes:
             lines += [_instruction(_JUMP_EQ, numbers[column], no=1), deny]
     # clone3 hides its flags behind a pointer; told that there is no such call, libc falls back on clone.
     lines += [_instruction(_JUMP_EQ, _CLONE3[column], no=1), _instruction(_RETURN, _ERRNO | errno.ENOSYS)]
+    # Whoever has the same uid may set another process's limits, pid 1's included; here only its own.
+    lines += [
+        _instruction(_JUMP_EQ, _PRLIMIT[column], no=4),
+        _instruction(_LOAD, _AT_ARGUMENT),
+        _instruction(_JUMP_EQ, 0, no=1),
+        _instruction(_RETURN, _ALLOW),
+        deny,
+    ]
     lines += [
         _instruction(_JUMP_EQ, _CLONE[column], no=3),
         _instruction(_LOAD, _AT_ARGUMENT),
