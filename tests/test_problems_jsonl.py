@@ -1,10 +1,12 @@
 """Problems from LiveCodeBench rows, private tests in both of their forms, and files that are not right."""
 
 import base64
+import contextlib
 import datetime as dt
 import json
 import os
 import pickle
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,15 @@ from hypothesis import strategies as st
 
 from rlif.errors import UserError
 from rlif.problems import jsonl
-from rlif.problems.jsonl import decode_private_tests, dump_jsonl, load_jsonl
+from rlif.problems.jsonl import (
+    BadLine,
+    ProblemLine,
+    decode_private_tests,
+    dump_jsonl,
+    load_jsonl,
+    read_lines,
+    read_problem_at,
+)
 from rlif.problems.types import Problem, TestCase
 
 PRIVATE = json.dumps([{"input": "5\n", "output": "25\n", "testtype": "stdin"}])
@@ -103,6 +113,23 @@ def test_a_pickle_of_anything_but_a_string_is_refused(value: Any):
         decode_private_tests(pack(value))
 
 
+def test_a_pickle_of_endlessly_many_harmless_instructions_is_refused_at_once():
+    data = pickle.dumps("[]", protocol=4)
+    long = data[:-1] + b"\x94" * 50_000_000 + data[-1:]  # MEMOIZE, MEMOIZE, …
+    packed = base64.b64encode(zlib.compress(long, level=1)).decode()
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="more than a string"):
+        decode_private_tests(packed)
+    assert time.monotonic() - start < 5
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_do_anything_but_decode_or_raise_value_error(data: bytes):
+    packed = base64.b64encode(zlib.compress(data)).decode()
+    with contextlib.suppress(ValueError):
+        assert isinstance(decode_private_tests(packed), str)
+
+
 def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jsonl, "MAX_TESTS_BYTES", 1000)
     assert decode_private_tests(pack("a" * 900)) == "a" * 900
@@ -120,6 +147,10 @@ def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch):
         (ROW, "question_id 'squares_a' was there before"),
         (ROW | {"public_test_cases": "[{}]"}, "public_test_cases: KeyError: 'input'"),
         (ROW | {"public_test_cases": '[{"input": "", "output": "", "testtype": "oral"}]'}, "testtype 'oral'"),
+        (ROW | {"public_test_cases": '["a"]'}, "public_test_cases: TypeError: expected a list of objects"),
+        (ROW | {"public_test_cases": '{"a": 1}'}, "public_test_cases: TypeError: expected a list of objects"),
+        (ROW | {"metadata": '{"func_name": 7}'}, "func_name is not a string but int"),
+        ('{"question_id": ' + "[" * 100_000, "recursion"),
         (ROW | {"private_test_cases": "%%%"}, "neither JSON nor base64"),
         (ROW | {"contest_date": "last week"}, "last week"),
         (
@@ -134,6 +165,22 @@ def test_a_bad_line_names_file_line_and_fault(tmp_path: Path, bad: Any, message:
         load_jsonl(path)
     assert f"{path}, line 2: " in str(caught.value)
     assert message in str(caught.value)
+
+
+def test_reading_goes_on_after_a_bad_line(tmp_path: Path):
+    good, other = json.dumps(ROW), json.dumps(ROW | {"question_id": "other"})
+    path = write(tmp_path / "p.jsonl", good, "", good[:50], '{"question_id": "cut", "quest', good, other)
+    first, cut, named, again, last = read_lines(path)
+    assert isinstance(first, ProblemLine)
+    assert isinstance(last, ProblemLine)
+    assert (first.number, first.offset, first.problem.id) == (1, 0, "squares_a")
+    assert (last.number, last.problem.id) == (6, "other")
+    assert read_problem_at(path, last.offset) == last.problem
+    assert again == BadLine(5, "question_id 'squares_a' was there before, in line 1")
+    assert isinstance(cut, BadLine)
+    assert isinstance(named, BadLine)
+    assert (cut.number, cut.question_id) == (3, None)
+    assert (named.number, named.question_id) == (4, "cut")
 
 
 def test_a_missing_file_is_named(tmp_path: Path):

@@ -334,9 +334,10 @@ def test_nothing_but_the_private_directory_can_be_written(sandbox, path):
     assert "Read-only file system" in execution.error
 
 
-def test_the_environment_is_empty(sandbox):
+def test_the_environment_is_not_the_grader_s(sandbox):
     os.environ["RLIF_TEST_SECRET"] = "secret"
-    assert printed(run(sandbox, "import os\nprint(dict(os.environ))")) == "{'OPENBLAS_NUM_THREADS': '1'}\n"
+    names = printed(run(sandbox, "import os\nprint(*sorted(os.environ))"))
+    assert names == "OMP_NUM_THREADS OPENBLAS_NUM_THREADS\n"
 
 
 @pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_NETLINK", "AF_VSOCK", "AF_ALG"])

@@ -1,6 +1,7 @@
 """The `rlif` command. Each command is one file, and imports what it needs only when it runs."""
 
 import os
+import signal
 import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated, NoReturn
@@ -50,6 +51,8 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    # polars, when imported, lets system calls go on after a signal: Ctrl-C would wait for them.
+    signal.siginterrupt(signal.SIGINT, True)
     try:
         app()
     except UserError as error:

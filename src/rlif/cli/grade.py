@@ -1,142 +1,137 @@
 """`rlif grade`: run sampled programs on their problems' tests and say which are right."""
 
-import json
-import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from enum import StrEnum
+import os
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from rlif.cli.bars import bar
+from rlif.cli.grade_display import Notices, Progress, print_summary
 from rlif.errors import UserError
-from rlif.grading import Verdict, bootstrap_ci, defined_ks, judge, pass_at_k, program_for
+from rlif.grading.problem_file import ProblemFile
 from rlif.grading.samples import Sample, read_samples
-from rlif.problems.jsonl import load_jsonl
-from rlif.problems.types import Problem
-from rlif.records.files import append_line, read_jsonl
-from rlif.sandbox import Limits, Sandbox
+from rlif.grading.stream import check_gradable, grade_stream
+from rlif.grading.verdict_file import Settings, VerdictFile
+from rlif.problems.jsonl import BadLine
+from rlif.sandbox import Limits, Mode, Sandbox
+from rlif.sandbox.isolation import Isolation
 
-Key = tuple[str, int]
-"""Question id and index of a sample."""
-Judged = tuple[Sample, Verdict]
-
-
-class Mode(StrEnum):
-    """Whose rules decide."""
-
-    NATIVE = "native"
-    OFFICIAL = "official"
+_LONGEST_S = 24 * 3600.0
 
 
 def grade(
-    problems: Annotated[Path, typer.Option(help="Problems with tests, in LiveCodeBench's format (JSONL).")],
+    problems: Annotated[Path, typer.Option(help="Problems with tests, in LiveCodeBench's rows.")],
     samples: Annotated[
-        Path, typer.Option(help='Programs: lines {"question_id", "code"} or {"question_id", "code_list"}.')
+        Path,
+        typer.Option(
+            help='Programs: {"question_id", "code"} or {"question_id", "code_list"}, one a line, or in one '
+            "JSON array as LiveCodeBench's runner writes them."
+        ),
     ],
-    out: Annotated[
-        Path, typer.Option(help="Verdicts, one line each; what is there already is not repeated.")
-    ],
-    mode: Annotated[Mode, typer.Option(help="Rules: native runs scripts as scripts.")] = Mode.NATIVE,
-    workers: Annotated[int, typer.Option(help="Programs run at a time.")] = 2,
-    timeout: Annotated[float, typer.Option(help="CPU seconds for each test; twice that by the clock.")] = 6.0,
-    memory: Annotated[int, typer.Option(help="MB for each program.")] = 1024,
-    isolation: Annotated[str, typer.Option(help="bwrap, or process (no protection).")] = "bwrap",
+    out: Annotated[Path, typer.Option(help="Verdicts, one a line; those there are not made again.")],
+    mode: Annotated[
+        Mode, typer.Option(help="native: scripts run as scripts; official: as LiveCodeBench.")
+    ] = Mode.NATIVE,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=4096, help="Programs run at a time; one for each core by default."),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SEC",
+            help="For each test: native, of CPU, and twice that by the clock; official, by the clock.",
+        ),
+    ] = 6.0,
+    memory: Annotated[int, typer.Option(metavar="MB", min=1, max=1 << 20, help="For each program.")] = 1024,
+    all_tests: Annotated[
+        bool,
+        typer.Option(
+            "--all-tests/--first-failure", help="Run every test, or stop at the first one that fails."
+        ),
+    ] = False,
+    isolation: Annotated[
+        str, typer.Option(help="bwrap, or process: no protection from hostile programs.")
+    ] = "bwrap",
 ) -> None:
-    """Grade sampled programs: one verdict line each, and pass@k over all of them.
+    """Grade sampled programs: a verdict line for each, then pass@k and what the problems cost.
 
-    Can be stopped at any time and started again. Exits with 1 when some sample lines could not be used.
+    Can be killed at any time; the same command goes on from there. Exits with 1 when a line could not be used
+    (each is named, the others are graded) or there was nothing to grade.
     """
-    if mode is Mode.OFFICIAL:
-        raise UserError("Mode 'official' is not available yet.", "Use --mode native.")
+    settings = Settings(mode, isolation, timeout, memory, all_tests)
+    limits = _limits(settings)
+    Isolation.parse(isolation)
+    _check_paths(problems, samples, out)
+    cores = len(os.sched_getaffinity(0))
+    notices = Notices()
+    if workers is not None and workers > cores:
+        notices.say(f"--workers {workers} is more than the cores here: no faster than --workers {cores}.")
+    with VerdictFile(out, settings) as verdicts:
+        with notices.status(f"Reading {problems}"):
+            known = ProblemFile(problems, partial(check_gradable, mode=mode))
+            notices.bad_lines(problems, known.bad_lines)
+        with notices.status(f"Reading {samples}"):
+            total = done = 0
+            for item in read_samples(samples, known):
+                if isinstance(item, BadLine):
+                    notices.bad_lines(samples, [item])
+                else:
+                    total += 1
+                    done += verdicts.had(item)
+        if verdicts.tally.programs > done:
+            notices.say(f"{verdicts.tally.programs - done} verdicts in {out} are on no sample in {samples}.")
+        if done < total:
+            with (
+                Sandbox(workers or cores, isolation, limits) as sandbox,
+                Progress(notices.console, done, total) as progress,
+            ):
+                todo = _todo(samples, known, verdicts)
+                for graded in grade_stream(todo, known, sandbox, mode, all_tests):
+                    verdicts.append(graded.sample, graded.verdict, graded.execution)
+                    progress.advance(verdicts.tally)
     console = Console()
-    known = {problem.id: problem for problem in load_jsonl(problems)}
-    wanted, bad_lines = read_samples(samples, known)
-    for line in bad_lines:
-        console.print(f"{samples}, line {line.number}: {line.reason}", markup=False, soft_wrap=True)
-    statuses = _statuses_so_far(out)
-    todo = [sample for sample in wanted if (sample.question_id, sample.index) not in statuses]
-    limits = Limits(seconds=2 * timeout, cpu_seconds=timeout, memory_mb=memory)
-    with Sandbox(workers, isolation, limits) as sandbox, bar(console) as progress:
-        task = progress.add_task("Grading", numbers="", total=len(wanted), completed=len(wanted) - len(todo))
-        for sample, verdict in _in_order(_verdicts(todo, known, sandbox)):
-            append_line(out, _verdict_line(sample, verdict))
-            statuses[sample.question_id, sample.index] = verdict.status
-            progress.advance(task)
-    _print_summary(console, {key: status for key, status in statuses.items() if key[0] in known}, len(known))
+    if verdicts.tally.programs:
+        print_summary(console, verdicts.tally, settings, len(known.ids))
+    else:
+        console.print("Nothing was graded: no program could be used.", highlight=False)
+    notices.count_bad_lines()
     console.print(f"Verdicts: {out.resolve()}", markup=False, highlight=False, soft_wrap=True)
-    if bad_lines:
+    if notices.bad or not verdicts.tally.programs:
         raise typer.Exit(1)
 
 
-def _statuses_so_far(out: Path) -> dict[Key, str]:
-    """Return the statuses in a verdict file, if there is one; a last line that was cut off is left out."""
-    if not out.exists():
-        return {}
-    found: dict[Key, str] = {}
-    for line in read_jsonl(out):
-        try:
-            found[line.value["question_id"], line.value["index"]] = line.value["status"]
-        except KeyError as error:
-            raise UserError(
-                f"{out}, line {line.number} is no verdict: it has no {error}.",
-                "Give --out a file of its own.",
-            ) from None
-    return found
-
-
-def _verdicts(
-    todo: list[Sample], known: dict[str, Problem], sandbox: Sandbox
-) -> Iterator[tuple[int, Judged]]:
-    programs = (program_for(known[sample.question_id], sample.code) for sample in todo)
-    for index, execution in sandbox.stream(programs):
-        sample = todo[index]
-        yield index, (sample, judge(known[sample.question_id], execution))
-
-
-def _in_order(indexed: Iterable[tuple[int, Judged]]) -> Iterator[Judged]:
-    """Yield the items by index, holding back those that come early."""
-    early: dict[int, Judged] = {}
-    following = 0
-    for index, item in indexed:
-        early[index] = item
-        while following in early:
-            yield early.pop(following)
-            following += 1
-
-
-def _verdict_line(sample: Sample, verdict: Verdict) -> str:
-    return json.dumps(
-        {
-            "question_id": sample.question_id,
-            "index": sample.index,
-            "passed": verdict.passed,
-            "tests": verdict.tests,
-            "status": verdict.status,
-        }
-    )
-
-
-def _print_summary(console: Console, statuses: dict[Key, str], problems: int) -> None:
-    outcomes: defaultdict[str, list[bool]] = defaultdict(list)
-    for (question_id, _), status in statuses.items():
-        outcomes[question_id].append(status == "passed")
-    table = Table(title=f"{len(statuses)} programs for {len(outcomes)} of {problems} problems")
-    table.add_column("")
-    table.add_column("value", justify="right")
-    table.add_column("95% interval over problems", justify="right")
-    for k in defined_ks(min(map(len, outcomes.values()), default=0)):
-        rates = np.array([pass_at_k(len(passed), sum(passed), k) for passed in outcomes.values()])
-        low, high = bootstrap_ci(rates)
-        table.add_row(
-            f"pass@{k}", f"{rates.mean():.3f}", "-" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+def _limits(settings: Settings) -> Limits:
+    """Return the limits of each program; raises `UserError` for a time nobody can wait for."""
+    seconds = settings.timeout
+    if not 0 < seconds <= _LONGEST_S:
+        raise UserError(f"--timeout must be above 0 and at most {_LONGEST_S:.0f} seconds; got {seconds:g}.")
+    # LiveCodeBench's time is by the clock. In native mode the clock is only there for programs that sleep.
+    by_clock = seconds if settings.mode is Mode.OFFICIAL else 2 * seconds
+    if settings.mode is Mode.OFFICIAL and settings.all_tests:
+        raise UserError(
+            "--all-tests does not go with --mode official: LiveCodeBench stops at the first test that fails.",
+            "Leave --all-tests out, or give --mode native.",
         )
-    table.add_section()
-    for status, count in Counter(statuses.values()).most_common():
-        table.add_row(status, str(count), "")
-    console.print(table)
+    return Limits(seconds=by_clock, cpu_seconds=seconds, memory_mb=settings.memory)
+
+
+def _check_paths(problems: Path, samples: Path, out: Path) -> None:
+    for path, name in ((problems, "problems"), (samples, "samples")):
+        if path.is_fifo() or path.is_char_device():
+            raise UserError(f"The {name} in '{path}' are read more than once.", "Write them to a file first.")
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise UserError(f"Cannot read the {name} file '{path}': {error.strerror}.") from None
+        if out.exists() and out.samefile(path):
+            raise UserError(f"--out {out} is the {name} file.", "Give --out a file of its own.")
+
+
+def _todo(samples: Path, problems: ProblemFile, verdicts: VerdictFile) -> Iterator[Sample]:
+    for item in read_samples(samples, problems):
+        if isinstance(item, Sample) and not verdicts.had(item):
+            yield item

@@ -3,8 +3,10 @@
 from rlif.grading.judge import grade, judge, program_for
 from rlif.grading.pass_at_k import bootstrap_ci, defined_ks, pass_at_k
 from rlif.grading.types import Verdict, VerdictStatus
+from rlif.sandbox import Mode
 
 __all__ = [
+    "Mode",
     "Verdict",
     "VerdictStatus",
     "bootstrap_ci",

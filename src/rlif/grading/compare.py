@@ -44,7 +44,9 @@ def literal(text: str) -> Any:
 
 def same_text(actual: str, expected: str) -> bool:
     """Compare two printed texts."""
-    actual_lines, expected_lines = _lines(actual), _lines(expected)
+    actual_lines, expected_lines = lines_of(actual), lines_of(expected)
+    if actual_lines == expected_lines:
+        return True
     return len(actual_lines) == len(expected_lines) and all(map(_same_line, actual_lines, expected_lines))
 
 
@@ -52,13 +54,14 @@ def same_value(actual: Any, expected: Any, tolerance: float = 0.0, tuples_are_li
     """Compare two values of builtin types."""
     try:
         if actual == expected:
-            return not _has_nan(expected)
+            return not has_nan(expected)
         return _is_close(actual, expected, tolerance, tuples_are_lists)
     except (ArithmeticError, RecursionError):  # a float cannot hold a huge int; nested too deeply
         return False
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a printed text without blanks around them, and without empty ones at its ends."""
     return [line.strip() for line in text.strip().split("\n")]
 
 
@@ -72,14 +75,15 @@ def _same_line(actual: str, expected: str) -> bool:
         return False
 
 
-def _has_nan(value: Any) -> bool:
+def has_nan(value: Any) -> bool:
+    """Tell whether a value of builtin types is or holds NaN."""
     match value:
         case float() | complex():
             return value != value
         case list() | tuple() | set() | frozenset():
-            return any(map(_has_nan, value))
+            return any(map(has_nan, value))
         case dict():
-            return any(map(_has_nan, value)) or any(map(_has_nan, value.values()))
+            return any(map(has_nan, value)) or any(map(has_nan, value.values()))
         case _:
             return False
 

@@ -1,35 +1,53 @@
-"""From a problem and a code to a program, and from what it did to a verdict."""
+"""From a problem and a code to a program, and from what it did to a verdict, by the rules of either mode."""
 
 import json
 from collections.abc import Sequence
 
 from rlif.errors import UserError
+from rlif.grading import official
 from rlif.grading.compare import is_right, literal
 from rlif.grading.types import Verdict, VerdictStatus
 from rlif.problems.types import Problem, TestCase
-from rlif.sandbox import Execution, Program, RunStatus, Sandbox, Value
+from rlif.sandbox import Execution, Mode, Output, Program, RunStatus, Sandbox, Value
 
 
-def program_for(problem: Problem, code: str) -> Program:
-    """Return the program that runs a code on all test inputs of a problem, public ones first.
+def program_for(problem: Problem, code: str, mode: Mode = Mode.NATIVE, all_tests: bool = True) -> Program:
+    """Return the program that runs a code on the test inputs of a problem, public ones first.
+
+    Args:
+        problem: read as its tests' kinds say.
+        code: the program's source.
+        mode: by which the program is run; judge its execution by the same.
+        all_tests: run all tests whatever comes out. Otherwise, and always in mode official, the program is
+            ended at the first test that it fails.
 
     Raises:
-        UserError: a test's input is not written as its kind says.
+        UserError: a test's input is not written as its kind says, or its kind is not known to the mode.
     """
-    if problem.entry_point is None:
-        return Program(code, tuple(test.input for test in problem.tests))
+    tests = problem.tests
+
+    def accept(number: int, output: Output) -> bool:
+        try:
+            return _status_of(output, tests[number], mode) is VerdictStatus.PASSED
+        except ValueError:  # `judge` will say so
+            return False
+
     return Program(
         code,
-        tuple(_arguments(problem, test) for test in problem.tests),
+        _inputs(problem, mode),
         problem.entry_point,
-        prelude=True,  # both LiveCodeBench and HumanEval put typing's and such names in scope
+        prelude=problem.entry_point
+        is not None,  # both LiveCodeBench and HumanEval put typing's and such names in scope
+        mode=mode,
+        accept=None if all_tests and mode is Mode.NATIVE else accept,
     )
 
 
-def judge(problem: Problem, execution: Execution) -> Verdict:
+def judge(problem: Problem, execution: Execution, mode: Mode = Mode.NATIVE) -> Verdict:
     """Compare what a program did on all tests with what was expected.
 
-    Its status is that of the first test that failed.
+    Its status is that of the first test that failed. It ends with the last test that was run, in mode
+    official with the first that failed.
 
     Raises:
         UserError: the problem has no tests, or an expected output is not written as its kind says.
@@ -37,28 +55,58 @@ def judge(problem: Problem, execution: Execution) -> Verdict:
     """
     if not problem.tests:
         raise UserError(f"Problem '{problem.id}' has no tests: nothing can be said of a program.")
+    if mode is Mode.OFFICIAL and not all(map(official.can_read, problem.tests)):
+        return Verdict(False, (False,), VerdictStatus.RUNTIME_ERROR)
     tests: list[bool] = []
-    status = VerdictStatus.PASSED
-    for number, (test, output) in enumerate(zip(problem.tests, execution.outputs, strict=True), start=1):
+    failure: VerdictStatus | None = None
+    pairs = list(zip(problem.tests, execution.outputs, strict=True))
+    for number, (test, output) in enumerate(pairs, start=1):
+        if failure and (output.status is RunStatus.NOT_RUN or mode is Mode.OFFICIAL):
+            break
         try:
-            right = output.status is RunStatus.OK and is_right(output.value, test)
+            status = _status_of(output, test, mode)
         except ValueError as error:
             raise _malformed(problem, f"expected output of test {number}", error) from None
-        if not right and status is VerdictStatus.PASSED:
-            is_wrong = output.status is RunStatus.OK
-            status = VerdictStatus.WRONG_ANSWER if is_wrong else VerdictStatus(output.status.value)
-        tests.append(right)
-    return Verdict(status is VerdictStatus.PASSED, tuple(tests), status)
+        tests.append(status is VerdictStatus.PASSED)
+        if status is not VerdictStatus.PASSED:
+            failure = failure or status
+    return Verdict(failure is None, tuple(tests), failure or VerdictStatus.PASSED)
 
 
-def grade(problem_codes: Sequence[tuple[Problem, str]], sandbox: Sandbox) -> list[Verdict]:
+def grade(
+    problem_codes: Sequence[tuple[Problem, str]],
+    sandbox: Sandbox,
+    mode: Mode = Mode.NATIVE,
+    all_tests: bool = True,
+) -> list[Verdict]:
     """Run and judge many (problem, code) pairs; an empty code gets NO_CODE without being run.
+
+    mode and all_tests are those of `program_for`.
 
     Raises:
         UserError: a problem without tests or with a malformed one.
     """
-    executions = sandbox.run(program_for(problem, code) for problem, code in problem_codes)
-    return [judge(problem, done) for (problem, _), done in zip(problem_codes, executions, strict=True)]
+    executions = sandbox.run(program_for(problem, code, mode, all_tests) for problem, code in problem_codes)
+    return [judge(problem, done, mode) for (problem, _), done in zip(problem_codes, executions, strict=True)]
+
+
+def _status_of(output: Output, test: TestCase, mode: Mode) -> VerdictStatus:
+    if output.status is RunStatus.NOT_RUN:
+        return VerdictStatus.KILLED  # no failure was the reason
+    if output.status is not RunStatus.OK:
+        return VerdictStatus(output.status.value)
+    if mode is Mode.OFFICIAL:
+        return official.status_of(output.value, test)
+    return VerdictStatus.PASSED if is_right(output.value, test) else VerdictStatus.WRONG_ANSWER
+
+
+def _inputs(problem: Problem, mode: Mode) -> tuple[str, ...] | tuple[tuple[Value, ...], ...]:
+    if problem.entry_point is None:
+        return tuple(test.input for test in problem.tests)
+    if mode is Mode.OFFICIAL and any(test.kind == "literal" for test in problem.tests):
+        fix = "Use mode 'native'."
+        raise UserError(f"Problem '{problem.id}': mode 'official' knows no tests of kind 'literal'.", fix)
+    return tuple(_arguments(problem, test) for test in problem.tests)
 
 
 def _arguments(problem: Problem, test: TestCase) -> tuple[Value, ...]:

@@ -14,8 +14,10 @@ import binascii
 import datetime as dt
 import json
 import pickletools
+import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,27 +28,78 @@ MAX_TESTS_BYTES = 1 << 30
 """Largest decompressed size of one problem's private tests; beyond it the row is refused."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProblemLine:
+    """A problem and where it stands: the number of its line, from 1, and the offset of that line in bytes."""
+
+    number: int
+    offset: int
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that cannot be used, and why; with the id of the problem meant, where it can be told."""
+
+    number: int
+    reason: str
+    question_id: str | None = None
+
+
 def load_jsonl(path: str | Path) -> list[Problem]:
     """Return the problems of a file, in its order.
 
     Raises:
         UserError: no such file, or a line that cannot be read; names file, line and what is wrong.
     """
+    problems: list[Problem] = []
+    for line in read_lines(path):
+        if isinstance(line, BadLine):
+            fix = "Each line is one problem in LiveCodeBench's row format."
+            raise UserError(f"{path}, line {line.number}: {line.reason}.", fix)
+        problems.append(line.problem)
+    return problems
+
+
+def read_lines(path: str | Path) -> Iterator[ProblemLine | BadLine]:
+    """Yield what each line of a file holds; one problem is in memory at a time.
+
+    A second line with the id of an earlier problem is bad.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     path = Path(path)
-    problems: dict[str, Problem] = {}
+    line_of: dict[str, int] = {}
+    offset = 0
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    problem = _read_line(line, f"{path}, line {number}", source=path.stem)
-                    if problem.id in problems:
-                        raise UserError(
-                            f"{path}, line {number}: question_id '{problem.id}' was there before."
-                        )
-                    problems[problem.id] = problem
+                    read = _read_line(line, number, offset, source=path.stem)
+                    if isinstance(read, ProblemLine):
+                        first = line_of.setdefault(read.problem.id, number)
+                        if first != number:
+                            reason = f"question_id '{read.problem.id}' was there before, in line {first}"
+                            read = BadLine(number, reason)
+                    yield read
+                offset += len(line)
     except OSError as error:
         raise UserError(f"Cannot read the problems file '{path}': {error.strerror}.") from error
-    return list(problems.values())
+
+
+def read_problem_at(path: Path, offset: int) -> Problem:
+    """Return the problem whose line begins at that byte, as `read_lines` told it.
+
+    Raises:
+        UserError: it can no longer be read there.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return _problem(json.loads(file.readline()), source=path.stem)
+    except (OSError, ValueError) as error:
+        raise UserError(f"'{path}' has changed while it was being read: {error}.") from error
 
 
 def dump_jsonl(problems: Iterable[Problem], path: str | Path) -> None:
@@ -83,24 +136,31 @@ _STRINGS = {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
 _HARMLESS = {"PROTO", "FRAME", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "STOP"}
 
 
+_MOST_OPCODES = 16
+"""A pickled string has about five; counting them all could take hours if somebody meant it to."""
+
+
 def _pickled_string(data: bytes) -> str:
     strings: list[str] = []
-    for opcode, argument, _ in pickletools.genops(data):
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data), start=1):
         if opcode.name in _STRINGS:
             strings.append(str(argument))
-        elif opcode.name not in _HARMLESS:
+        elif opcode.name not in _HARMLESS or count > _MOST_OPCODES:
             raise ValueError(f"private_test_cases holds a pickle that is more than a string ({opcode.name})")
     if len(strings) != 1:
         raise ValueError(f"private_test_cases holds a pickle of {len(strings)} strings, not of one")
     return strings[0]
 
 
-def _read_line(line: bytes, where: str, source: str) -> Problem:
+_ID = re.compile(rb'"question_id"\s*:\s*"([^"\\]*)"')
+
+
+def _read_line(line: bytes, number: int, offset: int, source: str) -> ProblemLine | BadLine:
     try:
-        return _problem(json.loads(line), source)
-    except ValueError as error:
-        fix = "Each line is one problem in LiveCodeBench's row format."
-        raise UserError(f"{where}: {error}.", fix) from error
+        return ProblemLine(number, offset, _problem(json.loads(line.rstrip()), source))
+    except (ValueError, RecursionError) as error:
+        found = _ID.search(line)  # not from the parsed row: most often the line is cut off
+        return BadLine(number, str(error), found[1].decode("utf-8", "replace") if found else None)
 
 
 def _problem(row: Any, source: str) -> Problem:
@@ -111,7 +171,7 @@ def _problem(row: Any, source: str) -> Problem:
         raise ValueError("metadata is not a JSON object")
     public = _tests(_text(row, "public_test_cases"), "public_test_cases")
     hidden = _tests(decode_private_tests(_text(row, "private_test_cases", "")), "private_test_cases")
-    entry_point = metadata.get("func_name")
+    entry_point = _text(metadata, "func_name") if metadata.get("func_name") else None
     if entry_point is None and any(test.kind != "stdin" for test in public + hidden):
         raise ValueError("metadata has no func_name, which functional tests need")
     return Problem(
@@ -152,7 +212,9 @@ def _tests(text: str, key: str) -> tuple[TestCase, ...]:
         raise ValueError(f"{key}: {type(error).__name__}: {error}") from error
 
 
-def _test(row: dict[str, Any]) -> TestCase:
+def _test(row: Any) -> TestCase:
+    if not isinstance(row, dict):
+        raise TypeError(f"expected a list of objects; got {type(row).__name__} in it")
     kind: TestKind = row.get("testtype", "stdin")
     if kind not in get_args(TestKind):
         raise ValueError(f"unknown testtype '{kind}'")

@@ -5,7 +5,20 @@ or stall the grader, to exhaust the host, to reach files or the network. Expecte
 sandbox; comparison happens outside it (`rlif.grading`).
 """
 
+from rlif.sandbox.cluster import RaySandbox, stop_service
 from rlif.sandbox.pool import Sandbox, probe
 from rlif.sandbox.types import Execution, Limits, Mode, Output, Program, RunStatus, Value
 
-__all__ = ["Execution", "Limits", "Mode", "Output", "Program", "RunStatus", "Sandbox", "Value", "probe"]
+__all__ = [
+    "Execution",
+    "Limits",
+    "Mode",
+    "Output",
+    "Program",
+    "RaySandbox",
+    "RunStatus",
+    "Sandbox",
+    "Value",
+    "probe",
+    "stop_service",
+]

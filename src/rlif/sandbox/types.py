@@ -64,8 +64,9 @@ class Program:
     inputs: for a stdin program (entry_point None) the texts for standard input; for a functional one the
     argument tuples. Expected outputs are not part of it: they never enter the sandbox.
     prelude: a functional program finds typing, collections, math… imported, as on LeetCode.
-    accept: asked in this process, with the number of an input and its `Output`, as soon as that is known;
-    when it says False the program is ended, and the inputs left are NOT_RUN.
+    accept: asked outside the sandbox, with the number of an input and its `Output`, as soon as that is known;
+    when it says False the program is ended, and the inputs left are NOT_RUN. A pure function: with
+    `RaySandbox` it runs in another process.
     """
 
     code: str

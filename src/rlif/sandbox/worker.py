@@ -73,13 +73,13 @@ class Worker:
             while not run.is_over:
                 reply = frames.receive(self._connection, most_bytes, bytearray)
                 if reply is None:
-                    raise WorkerDiedError(f"the sandbox's worker died {self._last_words()}".rstrip())
+                    raise EOFError(self._last_words() or "it hung up")
                 run.take(reply)
                 if run.is_enough and not is_stopped and not run.is_over:
                     frames.send(self._connection, {"stop": True})
                     is_stopped = True
-        except (OSError, ValueError, KeyError) as error:
-            raise WorkerDiedError(str(error)) from None
+        except (OSError, EOFError, ValueError, KeyError) as error:
+            raise WorkerDiedError(f"the sandbox's worker died: {error}") from None
         self.retired = run.retires_worker
         return run.execution()
 

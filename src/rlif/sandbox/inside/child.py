@@ -22,6 +22,9 @@ CODE_FD = 4
 _THREADS: Mapping[str, Any] = vars(threading)
 _ATEXIT: Mapping[str, Any] = vars(atexit)
 
+_WITH_PRELUDE = ModuleType("solution")
+"""The module of a functional program, filled once; a child's changes to it are its own."""
+
 _RECURSION_LIMIT = 50_000  # LiveCodeBench's, as is the next
 _MAX_STR_DIGITS = 50_000
 
@@ -34,11 +37,10 @@ def run_functional(
     code = _compile(source, report)
     if code is None:
         return 1
-    module = _module("solution")
-    if with_prelude:
-        vars(module).update(prelude.NAMES)
-        # A program that does not define `add` must not be served by operator's.
-        vars(module).pop(entry_point, None)
+    module = _WITH_PRELUDE if with_prelude else ModuleType("solution")
+    # A program that does not define `add` must not be served by operator's.
+    vars(module).pop(entry_point, None)
+    _enter(module)
     try:
         exec(code, vars(module))
     except BaseException as error:
@@ -68,7 +70,8 @@ def run_script(source: Buffer, is_first: bool, keep_code: bool, report: Reporter
     else:
         code = marshal.loads(os.pread(CODE_FD, os.fstat(CODE_FD).st_size, 0))
     os.close(CODE_FD)
-    module = _module("__main__")
+    module = ModuleType("__main__")
+    _enter(module)
     sys.argv = ["main.py"]
     exit_code = _as_script(lambda: exec(code, vars(module)), report)
     vars(module).clear()  # as at a script's end: files that it left open are flushed
@@ -89,10 +92,14 @@ def make_standard_streams() -> None:
     sys.stderr = sys.__stderr__ = text(2, "w")
 
 
-def forget_exit_functions() -> None:
-    """Unregister what the zygote's own modules would do at its exit, so that no child does it."""
+def prepare() -> None:
+    """Do in the zygote, once, what every child would have to: each page it writes to costs it a copy."""
+    # What the zygote's own modules would do at its exit is no child's business.
     _ATEXIT["_clear"]()
     _THREADS["_threading_atexits"].clear()
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    sys.set_int_max_str_digits(_MAX_STR_DIGITS)
+    vars(_WITH_PRELUDE).update(prelude.NAMES)
 
 
 def _as_script(run: Callable[[], object], report: Reporter) -> int:
@@ -133,13 +140,9 @@ def _compile(source: Buffer, report: Reporter) -> CodeType | None:
         return None
 
 
-def _module(name: str) -> ModuleType:
-    sys.setrecursionlimit(_RECURSION_LIMIT)
-    sys.set_int_max_str_digits(_MAX_STR_DIGITS)
-    module = ModuleType(name)
+def _enter(module: ModuleType) -> None:
     vars(module)["__builtins__"] = builtins
-    sys.modules[name] = module
-    return module
+    sys.modules[module.__name__] = module
 
 
 def _target(module: ModuleType, entry_point: str) -> Callable[..., object]:

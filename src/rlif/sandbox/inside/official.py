@@ -17,10 +17,13 @@ import contextlib
 import importlib
 import io
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from types import CodeType, ModuleType
@@ -44,24 +47,32 @@ _PRELUDE = compile(
     "exec",
 )
 _MAX_STR_DIGITS = 50_000
+_STACK_BYTES = 8 << 20  # Linux's own limit: deep recursion through C ends the checker's process
+_SWITCH_S, _POLL_S, _POLLS = 0.0045, 0.0005, 10
 
-_REMOVED: dict[ModuleType, tuple[str, ...]] = {
-    builtins: ("quit", "help"),
-    os: (
+_REMOVED: dict[ModuleType, dict[str, None]] = {
+    builtins: dict.fromkeys(("quit", "help")),
+    os: dict.fromkeys((
         "kill", "system", "putenv", "remove", "removedirs", "rmdir", "fchdir", "setuid", "fork", "forkpty",
         "killpg", "rename", "renames", "truncate", "replace", "unlink", "fchmod", "fchown", "chmod", "chown",
         "chroot", "lchflags", "lchmod", "lchown", "getcwd", "chdir",
-    ),
-    shutil: ("rmtree", "move", "chown"),
-    subprocess: ("Popen",),
+    )),
+    shutil: dict.fromkeys(("rmtree", "move", "chown")),
+    subprocess: dict.fromkeys(("Popen",)),
 }  # fmt: skip
 """What is None for the program, so that calling it raises TypeError; `os.environ[…] = …` calls `putenv`."""
 _UNIMPORTABLE = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 _IMPORTED = ("numpy", "multiprocessing")
 """Modules that the checker itself has imported: once `getcwd` is gone, a program could not."""
 
+_MODULE = ModuleType("tmp_sol", "")  # not in sys.modules; its __name__ is not "__main__"
 _WRAPPER = "wrapped_function"
 _sys, _builtins = cast(Any, sys), cast(Any, builtins)  # to put there what is not of the type declared
+
+
+def prepare() -> None:
+    """Fill in the zygote, once, the module that each child executes its program in."""
+    exec(_PRELUDE, vars(_MODULE))
 
 
 def run(source: bytes, entry_point: str | None, inputs: Sequence[bytes], report: Reporter) -> int:
@@ -84,10 +95,11 @@ def run(source: bytes, entry_point: str | None, inputs: Sequence[bytes], report:
         method = _find(code, text, entry_point or _WRAPPER)
         for data in inputs:
             if entry_point:
-                _report_result(method(*codec.loads(data)), report)
+                result = method(*codec.loads(data))
             else:
-                report.value(_printed(method, data.decode("utf-8", "surrogateescape")))
+                result = _printed(method, data.decode("utf-8", "surrogateescape"))
             signal.alarm(0)  # one that the program has set does not outlive its input
+            _report(result, report)
     except BaseException as error:
         report.error(error)
         return 1
@@ -100,13 +112,12 @@ def _prepare_process(source: bytes) -> None:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
     sys.set_int_max_str_digits(_MAX_STR_DIGITS)
-    _sys.__stdin__ = io.StringIO()
-    _sys.__stdin__.close()  # by multiprocessing, which gives the checker's process another, empty, sys.stdin
+    sys.stdin.close()  # as multiprocessing does, which gives the checker's process another one
+    sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
+    resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     signal.signal(signal.SIGALRM, _raise_alarm)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    for module, names in _REMOVED.items():
-        for name in names:
-            setattr(module, name, None)
+    for module, nothings in _REMOVED.items():
+        vars(module).update(nothings)
     _sys.modules.update(dict.fromkeys(_UNIMPORTABLE))  # None: it cannot be imported
 
 
@@ -138,14 +149,14 @@ def _as_function(source: str) -> str:
 
 def _find(code: CodeType, text: str, name: str) -> Callable[..., object]:
     """Execute the program and return what is to be called."""
-    module = ModuleType("tmp_sol", "")  # not in sys.modules; its __name__ is not "__main__"
-    exec(_PRELUDE, vars(module))
-    exec(code, vars(module))
-    owner = vars(module)["Solution"]() if "class Solution" in text else module
+    # The prelude's stars would bind these as they are by now.
+    vars(_MODULE).update(_REMOVED[builtins], stdin=sys.stdin)
+    exec(code, vars(_MODULE))
+    owner = vars(_MODULE)["Solution"]() if "class Solution" in text else _MODULE
     return getattr(owner, name)
 
 
-def _report_result(value: object, report: Reporter) -> None:
+def _report(value: object, report: Reporter) -> None:
     try:
         report.value(value)
     except TypeError:  # not of builtin types alone
@@ -163,13 +174,37 @@ def _printed(method: Callable[..., object], text: str) -> str:
     captured: Any = io.StringIO()
     captured.close = lambda _: 1  # meant to do nothing, it wants an argument that nobody gives
     _sys.stdin, _sys.stdout, _builtins.open = _Stdin(text), captured, _open_on(text)
+    before = _others_cpu_s()
     try:
         method()
+        if threading.active_count() > 1:
+            _give_way(before)
     except SystemExit:
         pass
     finally:
         _sys.stdin, _sys.stdout, _builtins.open = stdin, stdout, open_
     return captured.getvalue()
+
+
+def _give_way(before: float) -> None:
+    """See to it that threads which the program does not wait for have had their 5 ms of CPU.
+
+    The checker does not wait for them either. But a thread runs from the moment it is started until Python
+    takes its turn away, 5 ms later, and that is enough for many a program that does all its work in one. On a
+    busy machine 5 ms by the clock may be nothing; here they are made up for.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_POLL_S)
+    for _ in range(_POLLS):
+        if threading.active_count() == 1 or _others_cpu_s() - before > _SWITCH_S:
+            break
+        time.sleep(_POLL_S)
+    sys.setswitchinterval(interval)
+
+
+def _others_cpu_s() -> float:
+    """Return the CPU seconds of all threads but this one."""
+    return time.process_time() - time.thread_time()
 
 
 class _Stdin:

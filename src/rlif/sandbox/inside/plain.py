@@ -13,9 +13,18 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, cast
 
+from rlif.sandbox.inside import codec
 
-def plain(value: object) -> object:
-    """Return the counterpart of a result, deeply; raises ValueError for a numpy array of some dimension."""
+
+def plain(value: object, depth: int = codec.MAX_DEPTH) -> object:
+    """Return the counterpart of a result, deeply.
+
+    Raises:
+        ValueError: a numpy array of some dimension, for which the checker's comparison raises it.
+        TypeError: nested over so many levels.
+    """
+    if depth == 0:
+        raise TypeError(f"result nested over {codec.MAX_DEPTH} levels")
     if type(value).__module__ == "numpy":
         return _numpy_scalar(value)
     match value:
@@ -30,11 +39,12 @@ def plain(value: object) -> object:
         case Fraction() | Decimal():
             return _number(value)
         case tuple():
-            return tuple(map(plain, value))
+            return tuple([plain(item, depth - 1) for item in cast(tuple[object, ...], value)])
         case list() | UserList():
-            return list(map(plain, value))
+            return [plain(item, depth - 1) for item in cast(list[object], value)]
         case Mapping():
-            return {plain(key): plain(item) for key, item in cast(Mapping[object, object], value).items()}
+            items = cast(Mapping[object, object], value).items()
+            return {plain(key, depth - 1): plain(item, depth - 1) for key, item in items}
         case _:
             return math.nan
 

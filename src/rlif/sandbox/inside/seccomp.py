@@ -31,6 +31,16 @@ _NUMBERS: dict[str, tuple[int, int]] = {  # name: (x86_64, aarch64); -1 where th
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
 }  # fmt: skip
+_IGNORED: dict[str, tuple[int, int]] = {
+    "chmod": (90, -1), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, -1), "fchown": (93, 55), "lchown": (94, -1), "fchownat": (260, 54),
+    "utime": (132, -1), "utimes": (235, -1), "futimesat": (261, -1), "utimensat": (280, 88),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "removexattrat": (466, 466), "file_setattr": (469, 469),
+}  # fmt: skip
+"""Calls that seem to succeed and do nothing. A program run as root owns the host's device files, which bwrap
+binds into /dev, and what it does to the modes of its own standard input would meet the next program."""
 _CLONE, _CLONE3, _SOCKET, _PRLIMIT = (56, 220), (435, 435), (41, 198), (302, 261)
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
 _AF_UNIX = 1
@@ -76,6 +86,9 @@ def program(machine: str) -> bytes:
     for numbers in _NUMBERS.values():
         if numbers[column] >= 0:
             lines += [_instruction(_JUMP_EQ, numbers[column], no=1), deny]
+    for numbers in _IGNORED.values():
+        if numbers[column] >= 0:
+            lines += [_instruction(_JUMP_EQ, numbers[column], no=1), _instruction(_RETURN, _ERRNO)]
     # clone3 hides its flags behind a pointer; told that there is no such call, libc falls back on clone.
     lines += [_instruction(_JUMP_EQ, _CLONE3[column], no=1), _instruction(_RETURN, _ERRNO | errno.ENOSYS)]
     # Whoever has the same uid may set another process's limits, pid 1's included; here only its own.

@@ -12,7 +12,7 @@ import os
 import site
 import socket
 
-from rlif.sandbox.inside import child, frames, lockdown, reports
+from rlif.sandbox.inside import child, frames, lockdown, official, reports
 from rlif.sandbox.inside.job import Job
 from rlif.sandbox.inside.pages import private_pages
 
@@ -27,8 +27,11 @@ def main(scratch: str) -> None:
     site.setquit()  # `exit` and `quit`, which python -S leaves out
     has_seccomp = lockdown.lock_zygote()
     frames.send(connection, {"facts": {**lockdown.facts(), "seccomp": has_seccomp}})
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy would start a thread a core on import
-    child.forget_exit_functions()
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = (
+        "1"  # numpy would start some on import
+    )
+    child.prepare()
+    official.prepare()
     gc.collect()
     gc.freeze()  # collections in a child then leave the pages it shares alone
     while request := frames.receive(connection, _MAX_REQUEST, private_pages):
@@ -44,7 +47,9 @@ def _take_connection() -> socket.socket:
     """Move the socket off descriptor 0, and put on 0 to 9 the kind of file that children will have there."""
     connection = socket.socket(fileno=fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 10))
     null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(os.memfd_create("stdin"), 0)
+    stdin = os.memfd_create("stdin", os.MFD_ALLOW_SEALING)
+    fcntl.fcntl(stdin, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL)  # no child may seal it against the next
+    os.dup2(stdin, 0)
     os.dup2(os.pipe()[1], 1)
     os.dup2(os.memfd_create("code"), child.CODE_FD)
     for fd in (reports.REPORT_FD, *range(child.CODE_FD + 1, 10)):
