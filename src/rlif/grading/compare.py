@@ -11,6 +11,7 @@ In the last two, floats may differ by the test's tolerance. NaN never equals any
 
 import ast
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -44,10 +45,17 @@ def literal(text: str) -> Any:
 
 def same_text(actual: str, expected: str) -> bool:
     """Compare two printed texts."""
-    actual_lines, expected_lines = lines_of(actual), lines_of(expected)
-    if actual_lines == expected_lines:
+    return same_lines(actual, expected, _same_line)
+
+
+def same_lines(actual: str, expected: str, same_line: Callable[[str, str], bool]) -> bool:
+    """Compare two printed texts line by line, without the blanks around lines and texts."""
+    actual, expected = actual.strip(), expected.strip()
+    if actual == expected:
         return True
-    return len(actual_lines) == len(expected_lines) and all(map(_same_line, actual_lines, expected_lines))
+    actual_lines = [line.strip() for line in actual.split("\n")]
+    expected_lines = [line.strip() for line in expected.split("\n")]
+    return len(actual_lines) == len(expected_lines) and all(map(same_line, actual_lines, expected_lines))
 
 
 def same_value(actual: Any, expected: Any, tolerance: float = 0.0, tuples_are_lists: bool = False) -> bool:
@@ -58,11 +66,6 @@ def same_value(actual: Any, expected: Any, tolerance: float = 0.0, tuples_are_li
         return _is_close(actual, expected, tolerance, tuples_are_lists)
     except (ArithmeticError, RecursionError):  # a float cannot hold a huge int; nested too deeply
         return False
-
-
-def lines_of(text: str) -> list[str]:
-    """Return the lines of a printed text without blanks around them, and without empty ones at its ends."""
-    return [line.strip() for line in text.strip().split("\n")]
 
 
 def _same_line(actual: str, expected: str) -> bool:

@@ -36,8 +36,8 @@ def program_for(problem: Problem, code: str, mode: Mode = Mode.NATIVE, all_tests
         code,
         _inputs(problem, mode),
         problem.entry_point,
-        prelude=problem.entry_point
-        is not None,  # both LiveCodeBench and HumanEval put typing's and such names in scope
+        # Both LiveCodeBench and HumanEval put typing's and such names in scope.
+        prelude=problem.entry_point is not None,
         mode=mode,
         accept=None if all_tests and mode is Mode.NATIVE else accept,
     )
@@ -86,8 +86,11 @@ def grade(
     Raises:
         UserError: a problem without tests or with a malformed one.
     """
-    executions = sandbox.run(program_for(problem, code, mode, all_tests) for problem, code in problem_codes)
-    return [judge(problem, done, mode) for (problem, _), done in zip(problem_codes, executions, strict=True)]
+    programs = (program_for(problem, code, mode, all_tests) for problem, code in problem_codes)
+    verdicts: dict[int, Verdict] = {}
+    for number, execution in sandbox.stream(programs):  # outputs may be large: judged and dropped one by one
+        verdicts[number] = judge(problem_codes[number][0], execution, mode)
+    return [verdicts[number] for number in range(len(problem_codes))]
 
 
 def _status_of(output: Output, test: TestCase, mode: Mode) -> VerdictStatus:

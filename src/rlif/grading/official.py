@@ -11,7 +11,7 @@ program's: they are builtin values by now (see `rlif.sandbox.inside.plain`).
 import json
 from decimal import Decimal, InvalidOperation
 
-from rlif.grading.compare import has_nan, lines_of
+from rlif.grading.compare import has_nan, same_lines
 from rlif.grading.types import VerdictStatus
 from rlif.problems.types import TestCase
 from rlif.sandbox import Value
@@ -24,7 +24,10 @@ def status_of(value: Value, test: TestCase) -> VerdictStatus:
         ValueError: the test's own output is not written as its kind says.
     """
     try:
-        is_right = _same_text(value, test.output) if test.kind == "stdin" else _same_value(value, test.output)
+        if test.kind == "stdin":
+            is_right = isinstance(value, str) and same_lines(value, test.output, _same_line)
+        else:
+            is_right = _same_value(value, test.output)
     except (InvalidOperation, RecursionError):
         return VerdictStatus.RUNTIME_ERROR
     return VerdictStatus.PASSED if is_right else VerdictStatus.WRONG_ANSWER
@@ -36,15 +39,6 @@ def can_read(test: TestCase) -> bool:
     Each line must be a JSON value, and so it trips over an empty line at the end.
     """
     return test.kind == "stdin" or test.input.count("\n") == test.input.strip().count("\n")
-
-
-def _same_text(actual: Value, expected: str) -> bool:
-    if not isinstance(actual, str):
-        return False
-    actual_lines, expected_lines = lines_of(actual), lines_of(expected)
-    if actual_lines == expected_lines:
-        return True
-    return len(actual_lines) == len(expected_lines) and all(map(_same_line, actual_lines, expected_lines))
 
 
 def _same_line(actual: str, expected: str) -> bool:
