@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from rlif.errors import UserError
 from rlif.sandbox.isolation import Isolation
-from rlif.sandbox.types import Execution, Limits, Output, Program, RunStatus
+from rlif.sandbox.types import Execution, Limits, Mode, Output, Program, RunStatus
 from rlif.sandbox.worker import Worker, WorkerDiedError
 
 _START_ATTEMPTS, _START_PAUSE_S = 3, 0.2
@@ -136,7 +136,7 @@ class Sandbox:
         if self._closed:
             return self._all(program, RunStatus.KILLED, "the sandbox was closed")
         try:
-            worker = self._worker()
+            worker = self._worker(program.mode)
         except UserError as error:  # isolation worked when the sandbox was entered
             return self._all(program, RunStatus.KILLED, f"no worker could be started: {error.message}")
         try:
@@ -149,20 +149,25 @@ class Sandbox:
         outputs = tuple(Output(status) for _ in program.inputs)
         return Execution(status, outputs, error=error, isolation=self.isolation)
 
-    def _worker(self) -> Worker:
-        """Return this thread's worker, started or replaced if need be."""
-        worker: Worker | None = getattr(self._own, "worker", None)
-        if worker is not None and not worker.retired:
-            return worker
-        if worker is not None:
+    def _worker(self, mode: Mode | None = None) -> Worker:
+        """Return this thread's worker for a mode, started or replaced if need be.
+
+        A worker serves the one mode of its first program; under None is kept one that has served none yet.
+        """
+        mine: dict[Mode | None, Worker] = vars(self._own).setdefault("workers", {})
+        worker = mine.pop(mode, None) or mine.pop(None, None)
+        if worker is not None and worker.retired:
             with self._lock:
                 self._workers.discard(worker)
             worker.close()
-        worker = self._own.worker = self._start_worker()
-        with self._lock:
-            if self._closed:
-                worker.close()
-            self._workers.add(worker)
+            worker = None
+        if worker is None:
+            worker = self._start_worker()
+            with self._lock:
+                if self._closed:
+                    worker.close()
+                self._workers.add(worker)
+        mine[mode] = worker
         return worker
 
     def _start_worker(self) -> Worker:

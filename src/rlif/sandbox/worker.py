@@ -26,6 +26,8 @@ class WorkerDiedError(Exception):
 class Worker:
     """A started zygote. Used by one thread at a time, which must outlive it (bwrap dies with that thread).
 
+    It serves programs of one mode, that of the first: official mode changes the process that it runs in.
+
     Raises `UserError` when the isolation does not work here.
 
     Attributes:

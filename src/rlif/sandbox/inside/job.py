@@ -169,7 +169,7 @@ class Job:
             yield process
         finally:
             process.finish()
-            self._is_clean = reaper.clear(os.getcwd())
+            self._is_clean = reaper.clear(".")
             self._seconds_left -= process.used_s
             self._cpu_s += process.ending.cpu_s
             self._peak_bytes = max(self._peak_bytes, process.ending.peak_bytes)

@@ -41,38 +41,46 @@ _MODULES = (
 _STARRED = (*_MODULES, "builtins", "typing")  # later names replace earlier ones: `pow` is the builtin
 _PRELUDE = compile(
     "".join(f"from {name} import *\n" for name in _STARRED)
-    + "".join(f"import {name}\n" for name in _MODULES)
-    + "sys.setrecursionlimit(50000)\n",
+    + "".join(f"import {name}\n" for name in _MODULES),
     "<prelude>",
     "exec",
 )
-_MAX_STR_DIGITS = 50_000
+_RECURSION_LIMIT, _PRELUDE_RECURSION_LIMIT = 1000, 50_000  # Python's own holds while a program is compiled
 _STACK_BYTES = 8 << 20  # Linux's own limit: deep recursion through C ends the checker's process
 _SWITCH_S, _POLL_S, _POLLS = 0.0045, 0.0005, 10
 
-_REMOVED: dict[ModuleType, dict[str, None]] = {
-    builtins: dict.fromkeys(("quit", "help")),
-    os: dict.fromkeys((
+_REMOVED: dict[ModuleType, tuple[str, ...]] = {
+    builtins: ("quit", "help"),
+    os: (
         "kill", "system", "putenv", "remove", "removedirs", "rmdir", "fchdir", "setuid", "fork", "forkpty",
         "killpg", "rename", "renames", "truncate", "replace", "unlink", "fchmod", "fchown", "chmod", "chown",
         "chroot", "lchflags", "lchmod", "lchown", "getcwd", "chdir",
-    )),
-    shutil: dict.fromkeys(("rmtree", "move", "chown")),
-    subprocess: dict.fromkeys(("Popen",)),
+    ),
+    shutil: ("rmtree", "move", "chown"),
+    subprocess: ("Popen",),
 }  # fmt: skip
 """What is None for the program, so that calling it raises TypeError; `os.environ[…] = …` calls `putenv`."""
+_FUNCTIONS: dict[ModuleType, dict[str, Any]] = {}
+"""What those names stood for."""
 _UNIMPORTABLE = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 _IMPORTED = ("numpy", "multiprocessing")
 """Modules that the checker itself has imported: once `getcwd` is gone, a program could not."""
 
+_set_handler: Callable[..., Any] = vars(signal)["_signal"].signal  # signal.signal, without its enums
 _MODULE = ModuleType("tmp_sol", "")  # not in sys.modules; its __name__ is not "__main__"
 _WRAPPER = "wrapped_function"
 _sys, _builtins = cast(Any, sys), cast(Any, builtins)  # to put there what is not of the type declared
 
 
 def prepare() -> None:
-    """Fill in the zygote, once, the module that each child executes its program in."""
+    """Turn the zygote, once and for good, into the process that a program meets in the checker."""
+    # As multiprocessing leaves it; descriptor 0 is an empty file in this mode.
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+    for module, names in _REMOVED.items():
+        _FUNCTIONS[module] = {name: getattr(module, name, None) for name in names}
+    _remove()
     exec(_PRELUDE, vars(_MODULE))
+    sys.setrecursionlimit(_RECURSION_LIMIT)
 
 
 def run(source: bytes, entry_point: str | None, inputs: Sequence[bytes], report: Reporter) -> int:
@@ -107,18 +115,23 @@ def run(source: bytes, entry_point: str | None, inputs: Sequence[bytes], report:
 
 
 def _prepare_process(source: bytes) -> None:
-    for name in _IMPORTED:
-        if name.encode() in source:
+    # Not in the zygote: a signal that it handles is one by which children can reach it.
+    _set_handler(signal.SIGALRM, _raise_alarm)
+    resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+    if wanted := [name for name in _IMPORTED if name.encode() in source]:
+        for module, functions in _FUNCTIONS.items():
+            vars(module).update(functions)
+        for name in wanted:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
-    sys.set_int_max_str_digits(_MAX_STR_DIGITS)
-    sys.stdin.close()  # as multiprocessing does, which gives the checker's process another one
-    sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
-    resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, resource.getrlimit(resource.RLIMIT_STACK)[1]))
-    signal.signal(signal.SIGALRM, _raise_alarm)
-    for module, nothings in _REMOVED.items():
-        vars(module).update(nothings)
-    _sys.modules.update(dict.fromkeys(_UNIMPORTABLE))  # None: it cannot be imported
+        _remove()
+    # None: it cannot be imported. Not in the zygote, where `os.wait4` imports `resource`.
+    _sys.modules.update(dict.fromkeys(_UNIMPORTABLE))
+
+
+def _remove() -> None:
+    for module, names in _REMOVED.items():
+        vars(module).update(dict.fromkeys(names))
 
 
 def _raise_alarm(_signal: int, _frame: object) -> None:
@@ -149,8 +162,7 @@ def _as_function(source: str) -> str:
 
 def _find(code: CodeType, text: str, name: str) -> Callable[..., object]:
     """Execute the program and return what is to be called."""
-    # The prelude's stars would bind these as they are by now.
-    vars(_MODULE).update(_REMOVED[builtins], stdin=sys.stdin)
+    sys.setrecursionlimit(_PRELUDE_RECURSION_LIMIT)
     exec(code, vars(_MODULE))
     owner = vars(_MODULE)["Solution"]() if "class Solution" in text else _MODULE
     return getattr(owner, name)

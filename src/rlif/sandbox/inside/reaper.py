@@ -11,6 +11,7 @@ import resource
 import signal
 import time
 from dataclasses import dataclass
+from os import chmod, kill, rmdir, unlink  # as they are now: mode official takes them from os
 from pathlib import Path
 
 _PAGE = resource.getpagesize()
@@ -99,21 +100,21 @@ def clear(directory: str) -> bool:
 
 
 def _empty(directory: str, deadline: float) -> None:
-    os.chmod(directory, 0o700)
+    chmod(directory, 0o700)
     with os.scandir(directory) as entries:
         for entry in entries:
             if time.monotonic() > deadline:
                 raise TimeoutError
             if entry.is_dir(follow_symlinks=False):
                 _empty(entry.path, deadline)
-                os.rmdir(entry.path)
+                rmdir(entry.path)
             else:
-                os.unlink(entry.path)
+                unlink(entry.path)
 
 
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        kill(pid, signal.SIGKILL)
 
 
 def _descendants() -> list[int]:

@@ -31,16 +31,25 @@ def main(scratch: str) -> None:
         "1"  # numpy would start some on import
     )
     child.prepare()
-    official.prepare()
-    gc.collect()
-    gc.freeze()  # collections in a child then leave the pages it shares alone
+    _freeze()
+    is_official = False
     while request := frames.receive(connection, _MAX_REQUEST, private_pages):
         if "stop" in request.header:  # for a program that had just ended by itself
             continue
+        if request.header["mode"] == "official" and not is_official:
+            official.prepare()  # for good: rlif sends a worker programs of one mode
+            _freeze()
+            is_official = True
         is_clean = Job(request, connection).run()
         request.body.madvise(mmap.MADV_DONTNEED)  # no later program is to find it
         if not is_clean:
             return
+
+
+def _freeze() -> None:
+    """Keep collections in a child from writing to the pages that it shares."""
+    gc.collect()
+    gc.freeze()
 
 
 def _take_connection() -> socket.socket:
