@@ -87,7 +87,11 @@ def run(cases: list[Case], killer: Killer, console: Console) -> tuple[list[Outco
         for index, execution in sandbox.stream(case.program for case in cases):
             case = cases[index]
             verdict = judge(case.problem, execution, case.mode)
-            outcomes.append(Outcome(index, case.kind, verdict.status, execution.error))
+            outcome = Outcome(index, case.kind, verdict.status, execution.error)
+            if outcome.is_unjust:
+                values = [output.value for output in execution.outputs]
+                console.print(f"program {index} ({case.problem.id}, {case.mode}) gave {values!r:.300}")
+            outcomes.append(outcome)
             progress.advance(task)
             if len(outcomes) == len(cases) // 10:
                 memory_mb = own_resident_mb()
