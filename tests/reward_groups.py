@@ -44,7 +44,11 @@ def verdict(*tests: bool) -> Verdict:
     return Verdict(all(tests), tests, VerdictStatus.PASSED if all(tests) else VerdictStatus.WRONG_ANSWER)
 
 
+def completion(tokens: int = 0, code: str = "", **facts: Any) -> Completion:
+    """A completion of so many tokens that holds this program."""
+    return Completion(**({"text": code, "token_ids": (7,) * tokens, "code": code, "finished": True} | facts))
+
+
 def group(size: int, **signals: Any) -> RolloutGroup:
     """A group of `size` empty completions that carries the given signals."""
-    completion = Completion(text="", token_ids=(), code="", finished=True)
-    return RolloutGroup(**({"problem": problem(), "completions": (completion,) * size} | signals))
+    return RolloutGroup(**({"problem": problem(), "completions": (completion(),) * size} | signals))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny_models import tiny_llama, tiny_tokenizer
 
+from rlif.errors import UserError
 from rlif.token_stats import completion_mask, model_token_stats, token_stats_reference
 
 PROMPTS = [[11, 12, 13, 14], [21, 22], [31, 32, 33]]
@@ -71,10 +72,16 @@ def test_dropout_is_off_and_each_module_gets_its_mode_back(model, batch):
 
 def test_modes_come_back_after_an_error(model, batch):
     model.train()
-    with pytest.raises(ValueError, match="temperature"):
-        model_token_stats(model, **batch, temperature=-1.0)
+    beyond = torch.full_like(batch["prompt_completion_ids"], 10**6)
+    with pytest.raises(IndexError):
+        model_token_stats(model, **(batch | {"prompt_completion_ids": beyond}))
     assert model.training
     model.eval()
+
+
+def test_a_temperature_of_zero_is_the_users_mistake(model, batch):
+    with pytest.raises(UserError, match="temperature must be positive and finite; got 0"):
+        model_token_stats(model, **batch, temperature=0.0)
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,9 @@ class RunConfig(Strict):
         problems: what to train on.
         stages: at least one; each continues from the model of the one before, with a fresh optimiser.
         token_stats_temperature: the certainty rewards see logits divided by it. 1: the model's own
-            distribution, whatever the sampling temperature (as Intuitor's trainer did).
+            distribution, whatever the sampling temperature (as Intuitor's trainer did). A reward's own
+            `temperature` goes before it.
+        ema_decay: of the moving average of the policy, for rewards that ask one: what it keeps at each step.
         truth: judge every rollout by all tests, for the record. Off: tests are touched only by a reward that
             needs them, as for a user who has none; held-out evaluation is then off too.
         checkpoint_every, rollouts_every: in steps.
@@ -180,6 +182,7 @@ class RunConfig(Strict):
     evaluation: EvaluationTable = EvaluationTable()
     sandbox: SandboxTable = SandboxTable()
     token_stats_temperature: float = Field(default=1.0, gt=0)
+    ema_decay: float = Field(default=0.99, ge=0, lt=1)
     truth: bool = True
     checkpoint_every: int = Field(default=10, ge=1)
     rollouts_every: int = Field(default=10, ge=1)

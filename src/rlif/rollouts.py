@@ -5,8 +5,10 @@ A reward sees one `RolloutGroup` and nothing else. Nothing here imports torch; a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -81,6 +83,48 @@ class TokenStats:
         return TokenStats(**arrays, temperature=self.temperature)
 
 
+class Scorer(StrEnum):
+    """Whose distributions the sampled tokens are looked up in."""
+
+    POLICY = "policy"  # the policy that sampled them, before the update of this step
+    INITIAL = "initial"  # the policy as it was before the first step, frozen
+    EMA = "ema"  # an exponential moving average of the policy's weights
+
+
+StatsTemperature = Literal["run", "model", "sampling"]
+"""What the logits are divided by: the run's own setting, 1, or the temperature of the sampling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Token statistics that are not the run's usual ones: by whom, and at which temperature."""
+
+    scorer: Scorer = Scorer.POLICY
+    temperature: StatsTemperature = "run"
+
+    def __str__(self) -> str:
+        return f"token_stats by the {self.scorer.value} model at the {self.temperature} temperature"
+
+
+class Voters(StrEnum):
+    """Who answers a prompt beside the group, to be voted with but not trained on."""
+
+    POLICY = "policy"  # more samples of the policy
+    EMA = "ema"  # samples of an exponential moving average of the policy: the teacher
+    REPHRASED = "rephrased"  # samples of the policy, asked the same problem in other words
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What the programs of so many other answers do on the public inputs of the group's problem."""
+
+    voters: Voters
+    samples: int
+
+    def __str__(self) -> str:
+        return f"the programs of {self.samples} more samples ({self.voters.value}), run on the public inputs"
+
+
 @dataclass(frozen=True, slots=True)
 class RolloutGroup:
     """All G completions of one prompt, and the signals that the active rewards need.
@@ -92,6 +136,10 @@ class RolloutGroup:
         executions: what each program did on the *public* test inputs, or None when nobody ran them.
         verdicts: each program judged on all tests, or None when nobody judged.
         seed: identifies run, step and group; the only randomness a reward may use.
+        step: updates made so far in this stage; what schedules go by.
+        scored: further token statistics [G, T], by other models or at other temperatures.
+        ballots: executions of answers that are voted with but not in the group.
+        verifications: the policy's answer to being asked whether completion i is right, one for each.
     """
 
     problem: Problem
@@ -100,6 +148,12 @@ class RolloutGroup:
     executions: tuple[Execution, ...] | None = None
     verdicts: tuple[Verdict, ...] | None = None
     seed: int = 0
+    step: int = 0
+    scored: Mapping[Scoring, TokenStats] = field(default_factory=dict[Scoring, TokenStats])
+    ballots: Mapping[Ballot, tuple[Execution, ...]] = field(
+        default_factory=dict[Ballot, tuple[Execution, ...]]
+    )
+    verifications: tuple[str, ...] | None = None
 
     @property
     def size(self) -> int:

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rlif.rewards import ALL_REWARDS, Reward
+from rlif.rewards import ALL_REWARDS, Combination, Reward
 
 
 def rewards(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List every reward: formula, paper, what it needs, its cost, its known failure and its options."""
+    """List every reward: formula, paper, what it needs, its cost, its known failure, when it is undefined."""
     facts = [_facts(name, reward) for name, reward in ALL_REWARDS.items()]
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
@@ -31,10 +31,15 @@ def _facts(name: str, reward: type[Reward]) -> dict[str, object]:
         "type": name,
         "formula": reward.formula,
         "paper": reward.paper,
-        "needs": sorted(reward.needs),
+        "needs": ["its rewards'"] if issubclass(reward, Combination) else sorted(reward.needs),
         "cost": reward.cost,
         "failure": reward.failure,
-        "options": {key: field.default for key, field in reward.model_fields.items() if key != "type"},
+        "undefined": reward.undefined,
+        "options": {
+            key: "required" if field.is_required() else field.default
+            for key, field in reward.model_fields.items()
+            if key != "type"
+        },
     }
 
 

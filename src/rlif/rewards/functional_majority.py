@@ -2,9 +2,10 @@
 
     s_i = mean over j ≠ i and public inputs m of 1[out_i(m) = out_j(m)]
 
-After Functional Majority Voting (FMV, arXiv 2604.15618), whose exact training reward we could not find: this
-is the soft form, computed from the *inputs* of the public tests and never from their expected outputs. Errors
-and time-outs agree with nothing, not even with each other: else a group that all crashes would score highest.
+After Functional Majority Voting (FMV, arXiv 2604.15618), which picks the program that agrees most with the
+others and also trains on functional consensus; the training reward itself we could not read. This is the
+soft form, computed from the *inputs* of the public tests and never from their expected outputs. Errors and
+time-outs agree with nothing, not even with each other: else a group that all crashes would score highest.
 """
 
 from collections import Counter
@@ -25,6 +26,7 @@ class FunctionalMajority(Reward):
     paper: ClassVar = "after FMV, arXiv 2604.15618"
     cost: ClassVar = "G sandboxed programs on the public inputs"
     failure: ClassVar = "a wrong majority is reinforced; constant programs agree with each other"
+    undefined: ClassVar = "G = 1, or no public inputs"
 
     type: Literal["functional_majority"] = "functional_majority"
 

@@ -28,6 +28,7 @@ class Random(Reward):
     paper: ClassVar = "Spurious Rewards, arXiv 2506.10947"
     cost: ClassVar = "none"
     failure: ClassVar = "a control: what it gains is not due to the reward"
+    undefined: ClassVar = "never"
 
     type: Literal["random"] = "random"
     distribution: Literal["bernoulli", "uniform"] = "bernoulli"

@@ -9,23 +9,22 @@ leaves out −log V, which changes nothing when rewards are normalised within gr
 
 from typing import ClassVar, Literal
 
-from rlif.rewards.base import Need, Reward, Scores, token_stats_of
+from rlif.rewards.base import Scores
+from rlif.rewards.certainty import CertaintyReward
 from rlif.rewards.tokens import token_mean
 from rlif.rollouts import RolloutGroup
 
 
-class SelfCertainty(Reward):
-    """Mean over tokens of KL(U‖p_t), in nats; NaN for an empty completion."""
+class SelfCertainty(CertaintyReward):
+    """Mean over tokens of KL(U‖p_t), in nats: at least 0."""
 
-    needs: ClassVar = frozenset({Need.TOKEN_STATS})
     formula: ClassVar = "mean_t KL(U‖p_t)"
     paper: ClassVar = "Intuitor, arXiv 2505.19590"
-    cost: ClassVar = "a forward pass over each completion"
     failure: ClassVar = "rises, then falls: confidence keeps growing on answers that are wrong"
 
     type: Literal["self_certainty"] = "self_certainty"
 
     def __call__(self, group: RolloutGroup) -> Scores:
         """Return [G] mean self-certainties."""
-        stats = token_stats_of(group)
-        return token_mean(stats.self_certainty, stats.mask)
+        stats, mask = self.counted(group)
+        return token_mean(stats.self_certainty, mask)

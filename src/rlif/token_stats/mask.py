@@ -19,3 +19,8 @@ def completion_mask(ids: torch.Tensor, eos_ids: int | Sequence[int]) -> torch.Te
     is_end = torch.isin(ids, ends)
     ends_before = is_end.cumsum(dim=-1) - is_end.long()
     return ends_before == 0
+
+
+def full_mask(mask: torch.Tensor | None, targets: torch.Tensor) -> torch.Tensor:
+    """Return the mask [B, T] as bool; all True when there is none."""
+    return torch.ones_like(targets, dtype=torch.bool) if mask is None else mask.bool()

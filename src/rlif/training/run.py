@@ -154,6 +154,7 @@ class _Run:
             problems={problem.id: problem for problem in self.problems},
             sandbox=self.sandbox,
             token_stats_temperature=config.token_stats_temperature,
+            ema_decay=config.ema_decay,
             observe=[Need.TOKEN_STATS, Need.EXECUTIONS, *([Need.HIDDEN_TESTS] if config.truth else [])],
         )
         generator = TransformersGenerator(

@@ -3,7 +3,8 @@
 TRL shows reward functions the text and token ids of completions, nothing of the distributions they came from
 and nothing of what other programs did. Two overrides close the gap and leave everything else to TRL:
 
-- `_generate` keeps the prompt ids, which TRL does not pass on;
+- `_generate` keeps the prompt ids, which TRL does not pass on, and listens to the model as it generates, so
+  that token statistics need no forward pass of their own;
 - `_calculate_rewards` forms the groups, computes what the active rewards need, once, and hands each group to
   the rewards as one more input column.
 """
@@ -22,12 +23,18 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlif.completions import completion_from_ids
 from rlif.errors import UserError
+from rlif.evaluation import Sampling
+from rlif.evaluation.transformers_generator import TransformersGenerator
 from rlif.problems.types import Problem
-from rlif.rewards import Need, Reward, Scores, needed
-from rlif.rollouts import RolloutGroup, TokenStats
-from rlif.sandbox import Sandbox
+from rlif.rewards import Need, Reward, Scores, Signal, needed
+from rlif.rollouts import Ballot, Completion, RolloutGroup, Scorer, Scoring, TokenStats, Voters
+from rlif.sandbox import Execution, Sandbox
 from rlif.token_stats import model_token_stats
+from rlif.training.answers import take_ballot, verify
+from rlif.training.companions import Companions, FollowCallback
 from rlif.training.execution import execute
+from rlif.training.listening import Listening
+from rlif.training.needs import prompt_for, runs_programs, scorers, timed
 
 GROUP_COLUMN = "rollout_group"
 """Input column in which `_calculate_rewards` hands each completion's `RolloutGroup` to the rewards."""
@@ -41,7 +48,7 @@ class Rollouts:
         groups: of all processes, in the order of the rewards.
         rewards: each component [N], N completions, by reward type.
         combined: the scalar [N] that advantages follow from.
-        seconds: wall clock of the parts: generation, execution, statistics.
+        seconds: wall clock of the parts: generation, statistics, execution, ballots, verification.
     """
 
     groups: list[RolloutGroup]
@@ -77,6 +84,9 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         sandbox: entered; needed as soon as something is executed.
         token_stats_temperature: logits are divided by it before certainty is measured.
         observe: signals to compute for the record though no reward needs them.
+        ema_decay: of the moving average of the policy, for the rewards that ask one.
+        tap: take the policy's token statistics from the passes that generate, where transformers does
+            (`rlif.token_stats.GenerationTap`); if False, from a forward pass over the completions.
         kwargs: everything else, as `GRPOTrainer` (`train_dataset`, `processing_class`, …).
 
     Raises:
@@ -93,13 +103,15 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         sandbox: Sandbox | None = None,
         token_stats_temperature: float = 1.0,
         observe: Collection[Need] = (),
+        ema_decay: float = 0.99,
+        tap: bool = True,
         **kwargs: Any,
     ) -> None:
         many = isinstance(reward_funcs, list | tuple)
         functions: list[Any] = list(reward_funcs) if many else [reward_funcs]
         rewards = [function for function in functions if isinstance(function, Reward)]
-        self.needs = needed(rewards) | frozenset(observe)
-        if self.needs & {Need.EXECUTIONS, Need.HIDDEN_TESTS} and (problems is None or sandbox is None):
+        self.needs: frozenset[Signal] = needed(rewards) | frozenset(observe)
+        if runs_programs(self.needs) and (problems is None or sandbox is None):
             raise UserError(
                 "A reward needs programs to be run, but the trainer was given no problems or no sandbox.",
                 "Pass problems={id: Problem} and an entered rlif.sandbox.Sandbox.",
@@ -108,6 +120,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         super().__init__(model, wrapped, args, **kwargs)
         config = cast(GRPOConfig, self.args)
         _refuse_split_groups(config)
+        self._grpo = config
         if config.reward_weights is None:
             weights = [float(getattr(function, "weight", 1.0)) for function in functions]
             self.reward_weights[: len(weights)] = torch.tensor(weights)
@@ -115,12 +128,28 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         self.sandbox = sandbox
         self.token_stats_temperature = token_stats_temperature
         self.rollouts: Rollouts | None = None
+        policy = cast(torch.nn.Module, self.model)
+        self.companions = Companions(policy, scorers(self.needs), ema_decay)
+        if Scorer.EMA in self.companions:
+            if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+                raise UserError(
+                    "A reward asks a moving average of the policy, which cannot follow weights in shards.",
+                    "Train with plain data parallelism, or choose a reward that needs no moving average.",
+                )
+            self.add_callback(FollowCallback(self.companions, policy))
+        # Only transformers' own generation passes through the model in this process, batch by batch.
+        self._listening = Listening(
+            tap and not (self.use_vllm or self.use_transformers_continuous_batching),
+            cast(list[int], self.eos_token_ids),
+        )
         self._prompt_ids: list[list[int]] = []
         self._generation_seconds = 0.0
 
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
-        generated: Any = super()._generate(*args, **kwargs)
+        temperatures = {self._temperature(s) for s in self._scorings() if s.scorer is Scorer.POLICY}
+        with self._listening.to(self._model(Scorer.POLICY), temperatures):
+            generated: Any = super()._generate(*args, **kwargs)
         self._prompt_ids = [list(ids) for ids in generated[0]]
         self._generation_seconds = time.perf_counter() - start
         return generated
@@ -145,31 +174,101 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         completions = [completion_from_ids(self._tokenizer, ids, eos) for ids in completion_ids]
         problems = [self._problem(row) for row in inputs]
         seconds: dict[str, float] = {}
-        stats = executed = None
-        if Need.TOKEN_STATS in self.needs:
-            start = time.perf_counter()
-            stats = self._token_stats([completion.token_ids for completion in completions])
-            seconds["statistics"] = time.perf_counter() - start
+        stats = self._statistics([completion.token_ids for completion in completions], seconds)
+        executed = None
         if self.sandbox is not None and self.needs & {Need.EXECUTIONS, Need.HIDDEN_TESTS}:
-            start = time.perf_counter()
-            programs = [completion.code for completion in completions]
-            executed = execute(problems, programs, self.sandbox, judge_all=Need.HIDDEN_TESTS in self.needs)
-            seconds["execution"] = time.perf_counter() - start
+            with timed(seconds, "execution"):
+                programs = [completion.code for completion in completions]
+                everything = Need.HIDDEN_TESTS in self.needs
+                executed = execute(problems, programs, self.sandbox, judge_all=everything)
+        ballots = self._ballots(inputs[::size], problems[::size], seconds)
+        verifications = self._verifications(problems, completions, seconds)
         groups = [
             RolloutGroup(
                 problem=problems[start],
                 completions=tuple(completions[start : start + size]),
-                token_stats=stats.rows(start, start + size) if stats else None,
+                token_stats=stats[Scoring()].rows(start, start + size) if Scoring() in stats else None,
                 executions=tuple(e.public for e in executed[start : start + size]) if executed else None,
                 verdicts=_verdicts(executed, start, size),
                 seed=self._group_seed(start // size),
+                step=self.state.global_step,
+                scored={s: of.rows(start, start + size) for s, of in stats.items() if s != Scoring()},
+                ballots={ballot: votes[start // size] for ballot, votes in ballots.items()},
+                verifications=tuple(verifications[start : start + size]) if verifications else None,
             )
             for start in range(0, len(completions), size)
         ]
         return groups, seconds
 
-    def _token_stats(self, completion_ids: Sequence[Sequence[int]]) -> TokenStats:
-        """Run one forward pass over prompts and completions; statistics [N, T] on the host."""
+    def _statistics(
+        self, completion_ids: Sequence[Sequence[int]], seconds: dict[str, float]
+    ) -> dict[Scoring, TokenStats]:
+        """Return every kind of token statistics asked for; `Scoring()` are the run's own."""
+        found: dict[tuple[Scorer, float], TokenStats] = {}  # "run" and "model" may be the same temperature
+        for scoring in self._scorings():
+            key = scoring.scorer, self._temperature(scoring)
+            if key not in found:
+                with timed(seconds, "statistics"):
+                    found[key] = self._token_stats(completion_ids, *key).numpy()
+                    self._listening.check(found[key], self.state.global_step)
+        return {scoring: found[scoring.scorer, self._temperature(scoring)] for scoring in self._scorings()}
+
+    def _scorings(self) -> set[Scoring]:
+        own = {Scoring()} if Need.TOKEN_STATS in self.needs else set[Scoring]()
+        return own | {signal for signal in self.needs if isinstance(signal, Scoring)}
+
+    def _temperature(self, scoring: Scoring) -> float:
+        degrees = {"run": self.token_stats_temperature, "model": 1.0, "sampling": self._grpo.temperature}
+        return degrees[scoring.temperature]
+
+    def _ballots(
+        self, inputs: Sequence[Mapping[str, Any]], problems: Sequence[Problem], seconds: dict[str, float]
+    ) -> dict[Ballot, list[tuple[Execution, ...]]]:
+        """Return every ballot asked for, with one entry for each group."""
+        ballots: dict[Ballot, list[tuple[Execution, ...]]] = {}
+        for ballot in (signal for signal in self.needs if isinstance(signal, Ballot)):
+            assert self.sandbox is not None  # __init__ has seen to it
+            voter = Scorer.EMA if ballot.voters is Voters.EMA else Scorer.POLICY
+            prompts = [prompt_for(row, ballot.voters) for row in inputs]
+            sampling = self._sampling(ballot.samples, str(ballot))
+            with timed(seconds, "ballots"):
+                generator = self._generator(voter)
+                ballots[ballot] = take_ballot(generator, prompts, problems, self.sandbox, sampling)
+        return ballots
+
+    def _verifications(
+        self, problems: Sequence[Problem], completions: Sequence[Completion], seconds: dict[str, float]
+    ) -> list[str]:
+        if Need.VERIFICATIONS not in self.needs:
+            return []
+        chat = self._tokenizer.chat_template is not None
+        sampling = self._sampling(1, "verification")
+        with timed(seconds, "verification"):
+            return verify(self._generator(Scorer.POLICY), problems, completions, sampling, chat)
+
+    def _model(self, scorer: Scorer) -> Any:
+        if scorer is Scorer.POLICY:
+            return self.accelerator.unwrap_model(self.model)
+        return self.companions[scorer]
+
+    def _generator(self, scorer: Scorer) -> TransformersGenerator:
+        batch = self._grpo.per_device_train_batch_size
+        return TransformersGenerator(self._model(scorer), cast(Any, self._tokenizer), batch)
+
+    def _sampling(self, samples: int, purpose: str) -> Sampling:
+        """Return how answers beside the group's are drawn: as the group's, from draws of their own."""
+        seed = zlib.crc32(f"{self._group_seed(0)} {purpose}".encode())
+        longest = self._grpo.max_completion_length or 256  # TRL's default
+        return Sampling(samples, self._grpo.temperature, self._grpo.top_p, longest, seed)
+
+    def _token_stats(
+        self, completion_ids: Sequence[Sequence[int]], scorer: Scorer, temperature: float
+    ) -> TokenStats:
+        """Return statistics [N, T]: those heard in generation, or from one forward pass over all tokens."""
+        if scorer is Scorer.POLICY:
+            heard = self._listening.stats(self._prompt_ids, completion_ids, temperature)
+            if heard is not None:
+                return heard
         device, pad = self.accelerator.device, cast(int, self._tokenizer.pad_token_id)
         longest_prompt = max(len(ids) for ids in self._prompt_ids)
         longest = max(1, *(len(ids) for ids in completion_ids))
@@ -182,14 +281,14 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
             attention[row, span] = 1
         with self.accelerator.autocast():  # as TRL's own log-probabilities
             return model_token_stats(
-                self.accelerator.unwrap_model(self.model),
+                self._model(scorer),
                 ids.to(device),
                 attention.to(device),
                 longest,
                 attention[:, longest_prompt:].bool().to(device),
-                self.token_stats_temperature,
+                temperature,
                 batch_size=self.args.per_device_train_batch_size,
-            ).numpy()
+            )
 
     def _problem(self, row: Mapping[str, Any]) -> Problem:
         if self.problems is None:  # certainty rewards need no problem to be known
