@@ -98,28 +98,28 @@ def test_nearly_uniform_by_hand():
     # terms to subtract are 10¹⁰ times the result.
     h = 2.0**-10
     got = stats_of(torch.tensor([8192 + h, 8192 - h]))
-    assert got["self_certainty"] == pytest.approx(math.log(math.cosh(h)), rel=1e-6)
-    assert got["self_certainty"] == pytest.approx(h * h / 2, rel=1e-6)
+    assert got["self_certainty"] == pytest.approx(math.log(math.cosh(h)), rel=1e-6, abs=0)
+    assert got["self_certainty"] == pytest.approx(h * h / 2, rel=1e-6, abs=0)
 
 
 def test_nearly_certain_keeps_small_probabilities():
     # One other token at e⁻²⁰: log p = −log1p(e⁻²⁰) ≈ −2e-9, which 1 − 2e-9 in float32 would round to 0.
     tail = math.exp(-20)
     got = stats_of(torch.tensor([20.0, 0.0]))
-    assert got["logprob"] == pytest.approx(-math.log1p(tail), rel=1e-6)
-    assert got["entropy"] == pytest.approx(math.log1p(tail) + 20 * tail / (1 + tail), rel=1e-6)
+    assert got["logprob"] == pytest.approx(-math.log1p(tail), rel=1e-6, abs=0)
+    assert got["entropy"] == pytest.approx(math.log1p(tail) + 20 * tail / (1 + tail), rel=1e-6, abs=0)
 
 
 def test_a_rounded_distance_to_the_top_spoils_nothing():
     # Logits 0, −20.1 and −20.3, on top of 1/3: none of their sums with 1/3 is exact; float32 knows 20.1 to
     # 2e-6 only. What is measured are the logits as rounded, so float64 has to see the same.
     logits = torch.tensor([0.0, -20.1, -20.3]) + 1 / 3
-    gaps = (logits - logits[0].double()).tolist()[1:]
+    gaps = (logits.double() - logits[0].double()).tolist()[1:]
     tail = sum(math.exp(gap) for gap in gaps)
     got = stats_of(logits)
-    assert got["logprob"] == pytest.approx(-math.log1p(tail), rel=2e-7)
+    assert got["logprob"] == pytest.approx(-math.log1p(tail), rel=2e-7, abs=0)
     entropy = math.log1p(tail) - sum(math.exp(gap) * gap for gap in gaps) / (1 + tail)
-    assert got["entropy"] == pytest.approx(entropy, rel=2e-7)
+    assert got["entropy"] == pytest.approx(entropy, rel=2e-7, abs=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

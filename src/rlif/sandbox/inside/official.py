@@ -47,7 +47,7 @@ _PRELUDE = compile(
 )
 _RECURSION_LIMIT, _PRELUDE_RECURSION_LIMIT = 1000, 50_000  # Python's own holds while a program is compiled
 _STACK_BYTES = 8 << 20  # Linux's own limit: deep recursion through C ends the checker's process
-_SWITCH_S, _POLL_S, _POLLS = 0.0045, 0.0005, 10
+_SWITCH_S, _POLL_S, _POLLS, _MOST_POLLS = 0.0045, 0.0005, 10, 400
 
 _REMOVED: dict[ModuleType, tuple[str, ...]] = {
     builtins: ("quit", "help"),
@@ -207,11 +207,27 @@ def _give_way(before: float) -> None:
     """
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_POLL_S)
-    for _ in range(_POLLS):
+    for poll in range(_MOST_POLLS):
         if threading.active_count() == 1 or _others_cpu_s() - before > _SWITCH_S:
+            break
+        if poll >= _POLLS and not _others_wait_for_a_processor():
             break
         time.sleep(_POLL_S)
     sys.setswitchinterval(interval)
+
+
+def _others_wait_for_a_processor() -> bool:
+    """Tell whether a thread but this one could run."""
+    for thread in os.listdir("/proc/self/task"):
+        if int(thread) == threading.get_native_id():
+            continue
+        with contextlib.suppress(OSError):  # it has just ended
+            stat = os.open(f"/proc/self/task/{thread}/stat", os.O_RDONLY)  # `open` is imitated by now
+            state = os.read(stat, 512).rpartition(b")")[2].split()[0]
+            os.close(stat)
+            if state == b"R":
+                return True
+    return False
 
 
 def _others_cpu_s() -> float:
