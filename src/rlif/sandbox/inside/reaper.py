@@ -72,7 +72,12 @@ def cpu_s(pid: int) -> float:
         return 0.0
 
 
-def run_delay(pid: int) -> float:
+def longest_run_delay() -> float:
+    """Return the longest `_run_delay` of any descendant."""
+    return max(map(_run_delay, _descendants()), default=0.0)
+
+
+def _run_delay(pid: int) -> float:
     """Return the seconds for which threads of a process could have run but had no processor, summed.
 
     0 on a kernel without CONFIG_SCHED_INFO. A thread that has ended takes its own with it.

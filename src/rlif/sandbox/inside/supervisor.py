@@ -19,6 +19,7 @@ CHUNK = 1 << 16
 _MAX_OPEN = 4096
 _WATCH_S = 0.02
 """How often time, processes and memory of a program are looked at; most programs end before that."""
+_FORGIVEN_PROCESSES = 2
 _PATIENCE = 20
 """How much longer than its limits a program may take on a machine that hardly lets it run."""
 
@@ -48,8 +49,8 @@ class Supervised:
     """A forked child. Read it until it ends or a limit is reached, then always `finish` it.
 
     Wall time is counted without what the child's threads spent waiting for a processor (the run delay of
-    /proc/PID/schedstat), so that a busy machine does not turn a right program into a slow one. A program that
-    has started others may be waiting for itself: it is forgiven nothing.
+    /proc/PID/schedstat), so that a busy machine does not turn a right program into a slow one. A program of
+    more than two processes may be waiting for itself: it is forgiven nothing.
 
     Args:
         run: what the child does; its return value is the exit code.
@@ -101,7 +102,7 @@ class Supervised:
         self._started = self._marked = time.monotonic()
         self._marked_cpu = self._cpu = 0.0
         self._delay = self._marked_delay = 0.0
-        self._is_alone = True
+        self._is_forgiven = True
         self._next_look = self._marked + _WATCH_S
 
     def read(self, buffer: OutputBuffer) -> bool:
@@ -169,7 +170,7 @@ class Supervised:
         self._next_look = now + _WATCH_S
         self._idle()
         usage = reaper.census()
-        self._is_alone = self._is_alone and usage.processes <= 1
+        self._is_forgiven = self._is_forgiven and usage.processes <= _FORGIVEN_PROCESSES
         if usage.threads > self._bounds.processes:
             raise LimitReached("killed", f"over {self._bounds.processes} processes and threads")
         if usage.resident_bytes > self._bounds.memory_bytes:
@@ -181,8 +182,8 @@ class Supervised:
             (self._seconds_left, self._started, 0.0, "left for all inputs"),
         ):
             if now - since > limit:
-                if self._is_alone:
-                    self._delay = max(self._delay, reaper.run_delay(self.pid))
+                if self._is_forgiven:
+                    self._delay = max(self._delay, reaper.longest_run_delay())
                 if now - since - (self._delay - waited_before) > limit or now - since > _PATIENCE * limit:
                     raise LimitReached("timeout", f"over {limit:.3g} s {what}")
 
