@@ -36,8 +36,7 @@ def program_for(problem: Problem, code: str, mode: Mode = Mode.NATIVE, all_tests
         code,
         _inputs(problem, mode),
         problem.entry_point,
-        # Both LiveCodeBench and HumanEval put typing's and such names in scope.
-        prelude=problem.entry_point is not None,
+        prelude=problem.entry_point is not None,  # LiveCodeBench and HumanEval import names for functions
         mode=mode,
         accept=None if all_tests and mode is Mode.NATIVE else accept,
     )

@@ -30,7 +30,7 @@ class CertaintyReward(Reward):
     """
 
     needs: ClassVar = frozenset({Need.TOKEN_STATS})
-    cost: ClassVar = "a forward pass over each completion"
+    cost: ClassVar = "a forward pass over each completion, or none where the tap listens"
     undefined: ClassVar = "no token counts, or a statistic is not finite"
 
     temperature: StatsTemperature = "run"

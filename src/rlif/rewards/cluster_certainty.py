@@ -34,7 +34,10 @@ class ClusterCertainty(CertaintyReward):
     needs: ClassVar = frozenset({Need.TOKEN_STATS, Need.EXECUTIONS})
     formula: ClassVar = "0.5 z(size of its class of equal outputs) + 0.5 z(mean_t KL(U‖p_t))"
     paper: ClassVar = "Two is better than one, arXiv 2605.22620"
-    cost: ClassVar = "a forward pass over each completion, and G sandboxed programs on the public inputs"
+    cost: ClassVar = (
+        "a forward pass over each completion, or none where the tap listens; "
+        "G sandboxed programs on the public inputs"
+    )
     failure: ClassVar = "without the paper's KL-Cov it collapses too, later than either half"
     undefined: ClassVar = "no token counts, a statistic is not finite, G = 1, or no public inputs"
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 
 from rlif.sandbox.inside import child, frames, lockdown, official, reaper, reports
 from rlif.sandbox.inside.answers import Answers
@@ -117,14 +118,8 @@ class Job:
         """Read until all inputs are answered; return status and description if a limit is reached before."""
         try:
             while self._answers.missing and process.read(self._written):
-                found = [
-                    frame
-                    for _, frame in zip(
-                        range(self._answers.missing),
-                        reports.complete_frames(self._written, self._bounds.output_bytes),
-                        strict=False,
-                    )
-                ]
+                frames = reports.complete_frames(self._written, self._bounds.output_bytes)
+                found = list(islice(frames, self._answers.missing))
                 if found:
                     cpu_s, wall_s = (spent / len(found) for spent in process.mark())
                     if cpu_s > self._bounds.cpu_seconds:

@@ -27,9 +27,8 @@ def main(scratch: str) -> None:
     site.setquit()  # `exit` and `quit`, which python -S leaves out
     has_seccomp = lockdown.lock_zygote()
     frames.send(connection, {"facts": {**lockdown.facts(), "seccomp": has_seccomp}})
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = (
-        "1"  # numpy would start some on import
-    )
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"  # numpy would start a thread a core when imported
     child.prepare()
     _freeze()
     is_official = False
