@@ -56,11 +56,19 @@ def run_study(
     for run_id, config in configs.items():
         place.run_dir(run_id).create(config.model_dump(mode="json"))
 
+    settled: dict[str, RunProgress] = {}  # runs that are over: not read again at every poll
+
+    def progress_of(run: StudyRun) -> RunProgress:
+        if run.id in settled:
+            return settled[run.id]
+        process = started.get(run.id)
+        now = _progress(run, place.run_dir(run.id), configs[run.id].total_steps, process)
+        if now.state == "complete" or (process is not None and process.returncode is not None):
+            settled[run.id] = now
+        return now
+
     def progress() -> list[RunProgress]:
-        return [
-            _progress(run, place.run_dir(run.id), configs[run.id].total_steps, started.get(run.id))
-            for run in study.runs
-        ]
+        return [progress_of(run) for run in study.runs]
 
     # Asked to end by a scheduler, it stops its runs as on Ctrl-C; they would go on without it otherwise.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
