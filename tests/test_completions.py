@@ -1,5 +1,6 @@
-"""From sampled ids to a `Completion`: text, program, the token where the program begins."""
+"""From a sampled answer to a `Completion`: text, program, where the program begins, where the answer ends."""
 
+import math
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,9 @@ from tiny_models import tiny_tokenizer
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
-from rlif.completions import completion_from_ids
+from rlif.completions import completion_from_ids, completion_from_text
+from rlif.diagnostics.health import summarise_completions
+from rlif.problems.extraction import extract_continuation
 
 
 @cache
@@ -30,10 +33,10 @@ def byte_fallback() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="</s>", unk_token="<unk>")
 
 
-def complete(text: str, tokenizer: Any = None, eos: bool = True):
+def complete(text: str, tokenizer: Any = None, eos: bool = True, **options: Any):
     tokenizer = tokenizer or byte_level()
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return completion_from_ids(tokenizer, ids + [tokenizer.eos_token_id] * eos, [tokenizer.eos_token_id])
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] * eos
+    return completion_from_ids(tokenizer, ids, [tokenizer.eos_token_id], **options)
 
 
 def test_reasoning_then_code():
@@ -113,3 +116,77 @@ def test_code_start_is_the_token_of_the_fence_line(reasoning: str, tokenizer_of:
     width = len(answer.text[line_start].encode())
     assert answer.code_start is not None
     assert found <= answer.code_start < found + width
+
+
+def test_a_style_may_bring_its_own_rule():
+    answer = complete("\nprint(1)", extract=extract_continuation)
+    assert (answer.code, answer.code_start, answer.reasoning_share) == ("print(1)", 0, 0)
+
+
+def test_a_stop_string_ends_the_answer():
+    answer = complete("print(1)\n### Question\nMore", eos=False, stop=["###"])
+    assert answer.text == "print(1)\n"
+    assert answer.finished
+    # The ids hold what was sampled until it stopped, the stop string included.
+    assert byte_level().decode(answer.token_ids) == "print(1)\n###"
+
+
+def test_the_stop_string_that_is_complete_first_counts():
+    assert complete("a--b---c", stop=["---", "b"]).text == "a--"
+    assert complete("abc", stop=["abc", "b"]).text == "a"
+
+
+def test_a_stop_string_that_does_not_occur_changes_nothing():
+    text = "```\n# one\n```"
+    assert complete(text, stop=["###"]) == complete(text)
+    assert not complete("cut", eos=False, stop=["###"]).finished
+
+
+def test_a_token_that_reaches_beyond_the_stop_string_is_kept_and_its_text_cut():
+    tokenizer = byte_fallback()
+    answer = complete("ab\n```\nc", tokenizer, stop=["\n`"])
+    assert answer.text == "ab"
+    assert tokenizer.convert_ids_to_tokens(list(answer.token_ids)) == ["a", "b", "\n```"]
+
+
+# Whatever the text and the stop string, and however tokens and characters fall.
+@given(st.text(alphabet="a#b\né😀", max_size=20), st.sampled_from(["##", "#b", "é", "😀a"]))
+def test_text_and_ids_are_cut_together(text: str, stop: str):
+    tokenizer = byte_level()
+    answer = complete(text, tokenizer, stop=[stop])
+    whole = answer.text if stop not in text else answer.text + stop
+    assert answer.text == text.split(stop)[0]
+    decoded = tokenizer.decode(answer.token_ids, skip_special_tokens=True)
+    assert decoded.startswith(whole)
+    if stop in text:  # not a token more than needed
+        shorter = tokenizer.decode(answer.token_ids[:-1], skip_special_tokens=True).rstrip("\ufffd")
+        assert stop not in shorter
+
+
+def test_of_text_alone_the_place_of_the_program_is_known_in_characters():
+    text = "Add one.\n```python\nx = 1\n```"
+    answer = completion_from_text(text, finished=True, length=12)
+    assert (answer.code, answer.token_ids, answer.tokens) == ("x = 1", (), 12)
+    assert answer.code_start == len("Add one.\n")
+    assert answer.reasoning_share == len("Add one.\n") / len(text)
+    assert math.isnan(answer.reasoning_tokens)
+
+
+def test_of_text_alone_and_uncounted_the_length_is_unknown():
+    answer = completion_from_text("No program.", finished=False)
+    assert math.isnan(answer.tokens)
+    assert (answer.reasoning_share, answer.reasoning_tokens, answer.finished) == (0, 0, False)
+
+
+def test_an_empty_answer_has_no_tokens_and_no_share():
+    answer = completion_from_text("", finished=True)
+    assert answer.tokens == 0
+    assert math.isnan(answer.reasoning_share)
+
+
+def test_uncounted_answers_leave_the_mean_length_open_but_not_the_reasoning():
+    answers = [completion_from_text(text, finished=True) for text in ("Hm\n```\nx\n```", "```\nx\n```")]
+    found = summarise_completions(answers)
+    assert math.isnan(found["length_mean"])
+    assert found["reasoning_rate"] == 1 / 2
+    assert found["reasoning_share"] == pytest.approx(3 / 12 / 2)

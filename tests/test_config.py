@@ -184,7 +184,7 @@ class TestMistakes:
             ("grpo.temperature = 0", "grpo.temperature: Input should be greater than 0 (got 0)"),
             ("grpo = 3", "grpo: should be a table (got 3)"),
             ("dtype = 'float8'", "dtype: Input should be 'float32', 'bfloat16' or 'float16' (got 'float8')"),
-            ("prompt = 'rlf'", "prompt: Input should be 'bare' or 'rlif' (got 'rlf')"),
+            ("prompt = 'rlf'", "prompt: Input should be 'bare', 'rlif', "),
             ("seed = 'zero'", "seed: Input should be a valid integer"),
             ("report_to = 'wandb'", "report_to: should be a list (got 'wandb')"),
             ("problems.start = 'yesterday'", "problems.start: Input should be a valid date"),

@@ -50,7 +50,7 @@ def test_what_is_undefined_is_nan_and_silent() -> None:
         warnings.simplefilter("error")
         assert all(math.isnan(value) for value in summarise_completions([]).values())
         unjudged = summarise_completions([REASONED])
-        empty = summarise_completions([completion(0)])
+        empty = summarise_completions([replace(completion(0), text="")])
     assert math.isnan(unjudged["pass_with_reasoning"])
     assert math.isnan(unjudged["pass_without_reasoning"])
     assert math.isnan(empty["reasoning_share"])

@@ -1,4 +1,4 @@
-"""`ProblemFile`: everything is checked at the start, a bounded part is kept, the rest is read again."""
+"""`ProblemFile`: everything is checked at the start."""
 
 import base64
 import json
@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rlif.errors import UserError
-from rlif.grading import Mode, problem_file
+from rlif.grading import Mode
 from rlif.grading.problem_file import ProblemFile
 from rlif.grading.stream import check_gradable
-from rlif.problems import jsonl
+from rlif.problems import lazy
 from rlif.problems.types import Problem, TestCase
 
 
@@ -84,35 +84,11 @@ def test_mode_official_knows_no_literals(tmp_path: Path):
         check_gradable(problem, Mode.OFFICIAL)
 
 
-def test_few_problems_are_kept_and_the_others_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(problem_file, "KEPT_CHARACTERS", 25)  # two problems of ten
-    offsets: list[int] = []
-
-    def read_at(path: Path, offset: int) -> Problem:
-        offsets.append(offset)
-        return jsonl.read_problem_at(path, offset)
-
-    monkeypatch.setattr(problem_file, "read_problem_at", read_at)
-    lines = [row(name, (5 * name, 5 * name.upper())) for name in "abc"]
-    problems = read(tmp_path, "", *lines)
-    starts = [1, 2 + len(lines[0]), 3 + len(lines[0]) + len(lines[1])]
-    asked = [problems[name].tests[0].output for name in "cbabc"]
-    assert asked == ["CCCCC", "BBBBB", "AAAAA", "BBBBB", "CCCCC"]
-    assert offsets == [starts[0], starts[2]]  # "b" and "c" were read last; "a" drove "c" out
-
-
-def test_one_problem_larger_than_all_that_is_kept_can_be_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(problem_file, "KEPT_CHARACTERS", 5)
-    problems = read(tmp_path, row("a", ("x" * 50, "y")), row("b", ("z", "z")))
-    assert problems["a"].tests[0].input == "x" * 50
-    assert problems["b"].tests[0].input == "z"
-
-
 def test_a_file_that_changes_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(problem_file, "KEPT_CHARACTERS", 0)
-    problems = read(tmp_path, row("a", ("1", "1")), row("b", ("1", "1")))
+    monkeypatch.setattr(lazy, "KEPT_CHARACTERS", 0)
+    private = json.dumps([{"input": "1", "output": "1", "testtype": "stdin"}])
+    rows = [row(name, ("1", "1"), private_test_cases=private) for name in "ab"]
+    problems = read(tmp_path, *rows)
     (tmp_path / "problems.jsonl").write_text("{}")
-    with pytest.raises(UserError, match="has changed while"):
-        problems["a"]
+    with pytest.raises(UserError, match="has changed since"):
+        _ = problems["a"].tests

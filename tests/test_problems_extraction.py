@@ -1,10 +1,13 @@
-"""LiveCodeBench's extraction rule, pinned text by text."""
+"""LiveCodeBench's extraction rules, pinned text by text."""
+
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlif.problems.extraction import Extraction, extract_code
+from rlif.problems.extraction import Extraction, extract_code, extract_continuation, extraction_of
+from rlif.problems.prompts import PromptStyle
 
 
 def test_one_block_after_reasoning():
@@ -55,3 +58,32 @@ def test_code_is_the_text_between_start_and_the_last_fence(lines: list[str]):
         block = text[found.start :].split("\n")
         assert "```" in block[0]
         assert found.code.split("\n") == (lines[fences[-2] + 1 : fences[-1]] or [""])
+
+
+def test_thoughts_are_text_like_any_other():
+    text = "<think>Try\n```\nfirst\n```\n</think>\n```python\nsecond\n```"
+    assert extract_code(text) == Extraction("second", start=text.index("```python"))
+    # Cut off while thinking: what was tried is judged.
+    assert extract_code("<think>Try\n```\nfirst\n```\nNo, ").code == "first"
+
+
+def test_all_of_a_continuation_is_the_program():
+    assert extract_continuation("\nprint(1)\nprint(2)\n\n") == Extraction("print(1)\nprint(2)", start=0)
+    assert extract_continuation("```\nprint(1)\n```").code == "```\nprint(1)\n```"  # fences and all
+
+
+def test_a_continuation_ends_where_the_next_question_begins():
+    text = "print(1)\n\n### Question\nPrint 2.\n\n### Answer\n\nprint(2)"
+    assert extract_continuation(text) == Extraction("print(1)", start=0)
+    assert extract_continuation("x = 1  ### set x\nprint(x)").code == "x = 1"  # as the official runner stops
+
+
+@pytest.mark.parametrize("text", ["", " \n", "### Question\nAnother"])
+def test_an_empty_continuation_is_no_program(text: str):
+    assert extract_continuation(text) == Extraction("", None)
+
+
+def test_only_base_prompts_are_continued():
+    rules = {style: extraction_of(style) for style in get_args(PromptStyle)}
+    assert rules.pop("lcb-base") is extract_continuation
+    assert set(rules.values()) == {extract_code}

@@ -16,16 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlif.errors import UserError
-from rlif.problems import jsonl
-from rlif.problems.jsonl import (
-    BadLine,
-    ProblemLine,
-    decode_private_tests,
-    dump_jsonl,
-    load_jsonl,
-    read_lines,
-    read_problem_at,
-)
+from rlif.problems import private_tests
+from rlif.problems.jsonl import BadLine, ProblemLine, dump_jsonl, load_files, load_jsonl, read_lines
+from rlif.problems.private_tests import decode_private_tests
 from rlif.problems.types import Problem, TestCase
 
 PRIVATE = json.dumps([{"input": "5\n", "output": "25\n", "testtype": "stdin"}])
@@ -51,6 +44,7 @@ def pack(value: Any, protocol: int = 4) -> str:
 
 
 def write(path: Path, *rows: Any) -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows) + "\n")
     return path
 
@@ -102,8 +96,11 @@ class Malicious:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_malicious_pickle_is_refused_and_does_nothing(tmp_path: Path, protocol: int):
     packed = pack(Malicious(tmp_path / "owned"), protocol)
-    with pytest.raises(UserError, match=r"line 2: .*more than a string"):
-        load_jsonl(write(tmp_path / "p.jsonl", ROW, ROW | {"question_id": "b", "private_test_cases": packed}))
+    path = write(tmp_path / "p.jsonl", ROW, ROW | {"question_id": "b", "private_test_cases": packed})
+    good, malicious = load_jsonl(path)
+    assert len(good.tests) == 2
+    with pytest.raises(UserError, match=r"p\.jsonl, line 2: problem 'b': .*more than a string"):
+        _ = malicious.tests
     assert not (tmp_path / "owned").exists()
 
 
@@ -131,7 +128,7 @@ def test_no_bytes_do_anything_but_decode_or_raise_value_error(data: bytes):
 
 
 def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jsonl, "MAX_TESTS_BYTES", 1000)
+    monkeypatch.setattr(private_tests, "MAX_TESTS_BYTES", 1000)
     assert decode_private_tests(pack("a" * 900)) == "a" * 900
     with pytest.raises(ValueError, match="more than a gigabyte"):
         decode_private_tests(pack("a" * 1_000_000))
@@ -151,7 +148,7 @@ def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch):
         (ROW | {"public_test_cases": '{"a": 1}'}, "public_test_cases: TypeError: expected a list of objects"),
         (ROW | {"metadata": '{"func_name": 7}'}, "func_name is not a string but int"),
         ('{"question_id": ' + "[" * 100_000, "recursion"),
-        (ROW | {"private_test_cases": "%%%"}, "neither JSON nor base64"),
+        (ROW | {"private_test_cases": 7}, "private_test_cases is not a string but int"),
         (ROW | {"contest_date": "last week"}, "last week"),
         (
             ROW | {"public_test_cases": '[{"input": "1", "output": "1", "testtype": "functional"}]'},
@@ -173,14 +170,34 @@ def test_reading_goes_on_after_a_bad_line(tmp_path: Path):
     first, cut, named, again, last = read_lines(path)
     assert isinstance(first, ProblemLine)
     assert isinstance(last, ProblemLine)
-    assert (first.number, first.offset, first.problem.id) == (1, 0, "squares_a")
+    assert (first.number, first.problem.id) == (1, "squares_a")
     assert (last.number, last.problem.id) == (6, "other")
-    assert read_problem_at(path, last.offset) == last.problem
+    assert last.problem.hidden_tests == (TestCase("5\n", "25\n"),)
     assert again == BadLine(5, "question_id 'squares_a' was there before, in line 1")
     assert isinstance(cut, BadLine)
     assert isinstance(named, BadLine)
     assert (cut.number, cut.question_id) == (3, None)
     assert (named.number, named.question_id) == (4, "cut")
+
+
+def test_two_files_as_one_data_set_may_not_share_a_problem(tmp_path: Path):
+    first, other = (
+        write(tmp_path / "a.jsonl", ROW),
+        write(tmp_path / "b.jsonl", ROW | {"question_id": "other"}),
+    )
+    assert [(p.id, p.source) for p in load_files([first, other], "both")] == [
+        ("squares_a", "both"),
+        ("other", "both"),
+    ]
+    with pytest.raises(
+        UserError, match=rf"b\.jsonl, line 1: .*'other' was there before, in line 1 of {other}"
+    ):
+        load_files([other, first, write(tmp_path / "c" / "b.jsonl", ROW | {"question_id": "other"})])
+
+
+def test_the_time_of_day_of_a_contest_is_kept(tmp_path: Path):
+    [problem] = load_jsonl(write(tmp_path / "p.jsonl", ROW | {"contest_date": "2024-01-06T19:30:00"}))
+    assert (problem.date, problem.time) == (dt.date(2024, 1, 6), dt.time(19, 30))
 
 
 def test_a_missing_file_is_named(tmp_path: Path):
@@ -207,7 +224,8 @@ test_cases = st.builds(
         public_tests=st.lists(test_cases, max_size=2).map(tuple),
         hidden_tests=st.lists(test_cases, max_size=2).map(tuple),
         source=st.just("round"),
-        date=st.none() | st.dates(),
+        date=st.just(dt.date(2024, 1, 6)),
+        time=st.times(),
         difficulty=st.text(),
         solution=st.none() | st.text(min_size=1),
         platform=st.text(),

@@ -1,12 +1,14 @@
-"""Loading by name, date windows, limits, and the messages when nothing is left."""
+"""Loading by name, narrowing by date, platform and difficulty, and the messages when nothing is left."""
 
+import dataclasses
 import datetime as dt
 from pathlib import Path
 
 import pytest
 
 from rlif.errors import UserError
-from rlif.problems.check import Failure, self_check
+from rlif.problems.check import Failure, duplicates, self_check
+from rlif.problems.describe import describe
 from rlif.problems.jsonl import dump_jsonl
 from rlif.problems.load import load_problems
 from rlif.problems.types import Problem
@@ -89,6 +91,51 @@ def test_minicode_by_split_seed_and_date():
         load_problems("minicode", split="validaton")
 
 
+def test_the_window_ends_at_midnight_at_the_beginning_of_its_last_day(tmp_path: Path):
+    # As LiveCodeBench counts: `--end_date 2024-01-06` is compared with 2024-01-06T19:30:00.
+    day = dt.date(2024, 1, 6)
+    evening = dataclasses.replace(problem("evening", day), time=dt.time(19, 30))
+    dump_jsonl([problem("midnight", day), evening], tmp_path / "p.jsonl")
+    assert ids(load_problems(str(tmp_path / "p.jsonl"), end=day)) == ["midnight"]
+    assert ids(load_problems(str(tmp_path / "p.jsonl"), start=day)) == ["midnight", "evening"]
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> str:
+    kinds = [("leetcode", "easy"), ("atcoder", "easy"), ("atcoder", "hard"), ("codeforces", "medium")]
+    problems = [
+        dataclasses.replace(problem(f"p{i}"), platform=platform, difficulty=difficulty)
+        for i, (platform, difficulty) in enumerate(kinds)
+    ]
+    dump_jsonl(problems, tmp_path / "mixed.jsonl")
+    return str(tmp_path / "mixed.jsonl")
+
+
+def test_platforms_and_difficulties_narrow_and_several_may_be_asked_for(mixed: str):
+    assert ids(load_problems(mixed, platform=["atcoder"])) == ["p1", "p2"]
+    assert ids(load_problems(mixed, platform=["leetcode", "codeforces"])) == ["p0", "p3"]
+    assert ids(load_problems(mixed, platform=["atcoder"], difficulty=["hard", "medium"])) == ["p2"]
+    assert ids(load_problems(mixed, difficulty=["easy"], limit=1)) == ["p0"]
+
+
+def test_a_platform_or_difficulty_that_no_problem_has_is_named(mixed: str, dated: str):
+    with pytest.raises(UserError, match=r"no platform 'atcodr'.*\n.*Did you mean 'atcoder'"):
+        load_problems(mixed, platform=["atcodr"])
+    with pytest.raises(UserError, match="no difficulty: leave it out"):
+        load_problems(dated, difficulty=["easy"])
+    with pytest.raises(UserError, match=r"None of 4 problems of .* is leetcode and hard"):
+        load_problems(mixed, platform=["leetcode"], difficulty=["hard"])
+
+
+def test_a_folder_is_all_its_files(tmp_path: Path):
+    dump_jsonl([problem("b")], tmp_path / "b.jsonl")
+    dump_jsonl([problem("a")], tmp_path / "a.jsonl")
+    assert ids(load_problems(str(tmp_path))) == ["a", "b"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"holds no .jsonl file"):
+        load_problems(str(tmp_path / "empty"))
+
+
 class Word:
     def __init__(self, status: str) -> None:
         self.passed, self.status = status == "passed", status
@@ -101,3 +148,20 @@ def test_self_check_returns_the_problems_whose_solution_fails():
         lambda pairs: [Word("passed" if code == "ok" else "timeout") for _, code in pairs],
     )
     assert failures == [Failure(bad, "timeout")]
+
+
+def test_duplicates_are_statements_that_differ_in_nothing_but_case_and_punctuation():
+    first, other = problem("a"), problem("b")
+    again = dataclasses.replace(problem("c"), statement="say HELLO")
+    sum_of, difference = (dataclasses.replace(problem(s), statement=f"Print a {s} b") for s in "+-")
+    assert duplicates([first, sum_of, difference, again]) == [[first, again]]
+    assert duplicates([first, dataclasses.replace(other, starter_code="def f():")]) == []
+
+
+def test_a_description_counts_and_tells_the_window():
+    problems = [problem("a", dt.date(2024, 3, 1)), problem("b", dt.date(2024, 1, 5)), problem("c")]
+    facts = describe([dataclasses.replace(p, platform="own" if p.date else "") for p in problems])
+    assert facts.headline == "3 problems, 2024-01-05 to 2024-03-01"
+    assert (facts.undated, facts.platforms, facts.public_tests) == (1, {"": 1, "own": 2}, (0, 0, 0))
+    assert facts.months == {"": 1, "2024-01": 1, "2024-03": 1}
+    assert describe(problems[2:]).headline == "1 problem"

@@ -1,10 +1,10 @@
-"""Prompts: what each style says, and that tokenising them adds no second BOS."""
+"""Our own prompt styles, and how prompts are tokenised: one BOS, templates without a system role."""
 
 import pytest
 from tiny_models import tiny_tokenizer
 
 from rlif.errors import UserError
-from rlif.problems.prompts import build_prompt, tokenize_prompts
+from rlif.problems.prompts import Prompt, build_prompt, tokenize_prompts
 from rlif.problems.types import Problem, TestCase
 
 FUNCTION = Problem(
@@ -99,3 +99,36 @@ def test_tokenised_prompts_begin_with_exactly_one_bos():
         assert [i for i, token in enumerate(ids) if token == tokenizer.bos_token_id] == [0]
         text = tokenizer.decode(ids)
         assert text.endswith("[assistant]" if isinstance(prompt, list) else "step.")
+
+
+def text_of(prompt: Prompt, template: str | None = None) -> str:
+    """What the model reads: the prompt, tokenised and decoded."""
+    tokenizer = tiny_tokenizer()
+    if template is not None:
+        tokenizer.chat_template = template
+    [ids] = tokenize_prompts(tokenizer, [prompt])
+    return tokenizer.decode(ids)
+
+
+def test_text_that_writes_its_own_bos_gets_no_second_one():
+    assert text_of("<s>print(1)") == text_of("print(1)") == "<s>print(1)"
+
+
+MESSAGES = [{"role": "system", "content": "Be brief.\n"}, {"role": "user", "content": "Print 1."}]
+REFUSES = "{{ raise_exception('no system role') if messages[0].role == 'system' }}{{ messages[0].content }}"
+LEAVES_OUT = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
+TRIMS = "{% for m in messages %}[{{ m.role }}]{{ m.content | trim }}{% endfor %}"
+
+
+@pytest.mark.parametrize("template", [REFUSES, LEAVES_OUT])
+def test_without_a_system_role_the_users_message_begins_with_the_system_message(template: str):
+    assert text_of(MESSAGES, template) == "Be brief.\n\n\nPrint 1."
+
+
+def test_with_a_system_role_nothing_is_moved():
+    assert text_of(MESSAGES, TRIMS) == "[system]Be brief.[user]Print 1."
+
+
+def test_a_template_that_refuses_everything_is_the_users_to_mend():
+    with pytest.raises(UserError, match=r"template refuses the prompt: never.*\n.*tokenizer_config"):
+        text_of(MESSAGES, "{{ raise_exception('never') }}")

@@ -52,6 +52,8 @@ class ProblemsConfig(Strict):
     start: dt.date | None = None
     end: dt.date | None = None
     seed: int = 0
+    platform: tuple[str, ...] = ()
+    difficulty: tuple[str, ...] = ()
 
 
 class GRPOTable(Strict):

@@ -5,6 +5,7 @@ A reward sees one `RolloutGroup` and nothing else. Nothing here imports torch; a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -27,12 +28,14 @@ class Completion:
     """One sampled answer.
 
     Attributes:
-        text: decoded without special tokens.
-        token_ids: up to and including EOS; no padding.
+        text: decoded without special tokens, up to the stop string if one ended it.
+        token_ids: up to and including what ended it, EOS or stop string; no padding. Empty when only the text
+            is known, as from a server.
         code: the program taken from the text; "" when there is none.
-        finished: ended with EOS; False means it was cut at the length limit.
-        code_start: index of the first token of the code block (its opening fence included); None when no
-            program was found. Tokens before it are reasoning.
+        finished: ended with EOS or a stop string; False means it was cut at the length limit.
+        code_start: index of the first token of the program (its opening fence included); without token ids,
+            of its first character. None when no program was found. What comes before it is reasoning.
+        length: number of tokens as a server counted them, where the ids are unknown.
     """
 
     text: str
@@ -40,11 +43,31 @@ class Completion:
     code: str
     finished: bool
     code_start: int | None = None
+    length: int | None = None
 
     @property
-    def reasoning_tokens(self) -> int:
-        """Number of tokens before the code (0 without a program: nothing was reasoned towards)."""
-        return self.code_start or 0
+    def tokens(self) -> float:
+        """Number of tokens; NaN when there is text, but neither its ids nor a count."""
+        if self.length is not None:
+            return self.length
+        return math.nan if self.text and not self.token_ids else len(self.token_ids)
+
+    @property
+    def reasoning_tokens(self) -> float:
+        """Number of tokens before the program (0 without one: nothing was reasoned towards).
+
+        NaN where only the text is known: characters say what share was reasoning, not how many tokens.
+        """
+        return math.nan if self.code_start and not self.token_ids else self.code_start or 0
+
+    @property
+    def reasoning_share(self) -> float:
+        """Tokens before the program / all tokens; characters / characters where only the text is known.
+
+        0 without a program, NaN for an empty completion.
+        """
+        size = len(self.token_ids) or len(self.text)
+        return (self.code_start or 0) / size if size else math.nan
 
 
 @dataclass(frozen=True, slots=True)

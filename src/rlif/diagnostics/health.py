@@ -30,11 +30,11 @@ def summarise_completions(
         pass_without_reasoning, each over the completions that hold a program; NaN where undefined.
     """
     program = np.array([bool(c.code) for c in completions], dtype=bool)
-    reasoned = np.array([c.reasoning_tokens > 0 for c in completions], dtype=bool) & program
+    reasoned = np.array([c.reasoning_share > 0 for c in completions], dtype=bool) & program
     right = np.full(len(completions), np.nan) if passed is None else np.array(passed, dtype=float)
     return {
         "length_mean": mean(lengths(completions)),
-        "reasoning_share": mean(reasoning_shares(completions)),
+        "reasoning_share": mean([c.reasoning_share for c in completions]),
         "reasoning_rate": mean(reasoned),
         "truncated": mean(~np.array([c.finished for c in completions], dtype=bool)),
         "no_code": mean(~program),
@@ -44,15 +44,8 @@ def summarise_completions(
 
 
 def lengths(completions: Sequence[Completion]) -> Floats:
-    """Return [N] tokens of each completion, EOS included."""
-    return np.array([len(c.token_ids) for c in completions], dtype=float)
-
-
-def reasoning_shares(completions: Sequence[Completion]) -> Floats:
-    """Return [N] tokens before the program / all tokens; 0 without a program, NaN for an empty completion."""
-    tokens = lengths(completions)
-    before = np.array([c.reasoning_tokens for c in completions], dtype=float)
-    return np.divide(before, tokens, out=np.full(len(completions), np.nan), where=tokens > 0)
+    """Return [N] tokens of each completion, EOS included; NaN where a server did not count them."""
+    return np.array([c.tokens for c in completions], dtype=float)
 
 
 def parses(code: str) -> bool:

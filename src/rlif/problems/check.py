@@ -1,9 +1,11 @@
-"""A data set checks itself: its own solutions must score 1."""
+"""A data set checks itself: its own solutions must score 1, and no problem may be there twice."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from rlif.problems.leaks import normalise
 from rlif.problems.types import Problem
 
 
@@ -38,3 +40,11 @@ def self_check(problems: Iterable[Problem], grade: Grade) -> list[Failure]:
     solved = [(problem, problem.solution) for problem in problems if problem.solution is not None]
     judged = zip(solved, grade(solved), strict=True)
     return [Failure(problem, str(verdict.status)) for (problem, _), verdict in judged if not verdict.passed]
+
+
+def duplicates(problems: Iterable[Problem]) -> list[list[Problem]]:
+    """Return the groups of problems with the same statement, whatever its case and punctuation."""
+    groups: defaultdict[str, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        groups[normalise(f"{problem.statement}\n{problem.starter_code}")].append(problem)
+    return [group for group in groups.values() if len(group) > 1]

@@ -1,7 +1,8 @@
 """`Problem` and `TestCase`: what every data set is turned into."""
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 TestKind = Literal["stdin", "functional", "literal"]
@@ -40,9 +41,11 @@ class Problem:
         starter_code: code the answer begins with ("" for stdin problems).
         entry_point: name of the function (or of the method of `class Solution`) to call; None for stdin.
         public_tests: tests a solver may see; their *inputs* serve the consensus rewards.
-        hidden_tests: tests nobody but the grader sees. A program is right when it passes both.
+        hidden_tests: tests nobody but the grader sees. A program is right when it passes both. A tuple, or
+            for problems of a file `rlif.problems.lazy.StoredTests`, which reads them when they are used.
         source: name of the data set it comes from.
         date: publication date, for date windows; None when unknown.
+        time: time of day of the publication, where the data set tells it; 00:00 otherwise.
         difficulty: the data set's own word ("easy", "medium", "hard", …), or "".
         solution: a program known to be right, when the data set has one; used only by self-checks.
         platform: where the problem was published ("leetcode", "atcoder", …), or "".
@@ -53,14 +56,15 @@ class Problem:
     starter_code: str
     entry_point: str | None
     public_tests: tuple[TestCase, ...]
-    hidden_tests: tuple[TestCase, ...]
+    hidden_tests: Sequence[TestCase] = field(hash=False)  # they may be gigabytes
     source: str
     date: dt.date | None = None
     difficulty: str = ""
     solution: str | None = None
     platform: str = ""
+    time: dt.time = dt.time.min
 
     @property
     def tests(self) -> tuple[TestCase, ...]:
         """All tests in grading order: public, then hidden."""
-        return self.public_tests + self.hidden_tests
+        return (*self.public_tests, *self.hidden_tests)

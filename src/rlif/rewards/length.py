@@ -32,5 +32,5 @@ class Length(Reward):
 
     def __call__(self, group: RolloutGroup) -> Scores:
         """Return [G] numbers of tokens, negative for "shorter"."""
-        tokens = np.array([len(c.token_ids) or np.nan for c in group.completions], dtype=np.float64)
+        tokens = np.array([c.tokens or np.nan for c in group.completions], dtype=np.float64)
         return -tokens if self.prefer == "shorter" else tokens

@@ -44,13 +44,13 @@ class UnitTests(Reward):
 
     def __call__(self, group: RolloutGroup) -> Scores:
         """Return [G] zeros and ones, or shares in [0, 1]."""
-        public, hidden = len(group.problem.public_tests), len(group.problem.hidden_tests)
-        if self.tests == "public":
+        public = len(group.problem.public_tests)
+        if self.tests == "public":  # the hidden ones are not so much as counted: that would read them
             results, count = self._public(group), public
         else:
             first = 0 if self.tests == "all" else public
             results = [verdict.tests[first:] for verdict in verdicts_of(group)]
-            count = public + hidden - first
+            count = public + len(group.problem.hidden_tests) - first
         if not count:
             return np.full(group.size, np.nan)
         passed = np.array([sum(tests) for tests in results], dtype=np.float64)
