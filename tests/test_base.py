@@ -11,7 +11,7 @@ from rlif.evaluation.models import load_model, model_source
 from rlif.evaluation.transformers_generator import TransformersGenerator
 from rlif.problems.load import load_problems
 from rlif.problems.minicode import CorpusMix, corpus
-from rlif.problems.prompts import tokenize_prompts
+from rlif.problems.prompts import build_prompt, tokenize_prompts
 from rlif.sandbox import Sandbox
 from rlif.training.base import BaseRecipe, build_base
 
@@ -82,6 +82,7 @@ def test_the_shipped_model_is_small_and_as_able_as_its_card_says() -> None:
     generator = TransformersGenerator(model, tokenizer, batch_size=128)
     with Sandbox(workers=1) as sandbox:
         problems = load_problems("minicode", split="test", limit=100)
-        record = evaluate(generator, problems, sandbox, Sampling(max_tokens=80), "bare", chat=True).record
+        prompts = [build_prompt(problem, "bare", chat=True) for problem in problems]
+        record = evaluate(generator, problems, prompts, sandbox, Sampling(max_tokens=80)).record
     low, high = record.pass_at_1_ci
     assert low - 0.05 <= greedy <= high + 0.05

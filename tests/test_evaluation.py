@@ -1,6 +1,5 @@
 """Drawing completions from a real (tiny, random) model, keeping them, and scoring them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import torch
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from rlif.errors import UserError
-from rlif.evaluation import Sampling, evaluate
-from rlif.evaluation.store import StoredGenerator, settings_key, write_verdicts
+from rlif.evaluation import Sampling, evaluate, transformers_generator
+from rlif.evaluation.store import KeyedLines, StoredGenerator, settings_key
 from rlif.evaluation.transformers_generator import TransformersGenerator
 from rlif.problems.extraction import extract_code
 from rlif.problems.prompts import Prompt
@@ -28,6 +27,11 @@ def generator(batch_size: int = 4, **config: Any) -> TransformersGenerator:
     return TransformersGenerator(tiny_llama(tokenizer, **config), tokenizer, batch_size)
 
 
+def first_plain_letter(text: str) -> str:
+    """Return a stop string; not a replacement character, which the bytes of a random model may well spell."""
+    return next(letter for letter in text[1:] if letter.isascii())
+
+
 def tokens(drawn: Any) -> dict[int, list[tuple[int, ...]]]:
     return {index: [completion.token_ids for completion in completions] for index, completions in drawn}
 
@@ -38,6 +42,29 @@ class TestTransformersGenerator:
         assert tokens(generator(batch_size=5).generate(PROMPTS, GREEDY)) == alone
         assert sorted(alone) == list(range(5))
         assert len(set(map(str, alone.values()))) > 1  # the prompts do matter
+
+    @pytest.mark.parametrize("can_choose_rows", [True, False])
+    def test_rows_that_ended_leave_the_batch_and_the_others_go_on_as_before(
+        self, monkeypatch: pytest.MonkeyPatch, can_choose_rows: bool
+    ):
+        gen = generator(batch_size=5)
+        gen.eos_ids = frozenset(range(0, len(gen.tokenizer), 5))  # every fifth token ends an answer
+        whole = tokens(gen.generate(PROMPTS, GREEDY))
+        assert len({len(ids) for [ids] in whole.values()}) > 1
+        asked, generate = list[int](), gen.model.generate
+
+        def counted(*args: Any, **kwargs: Any):
+            asked.append(len(kwargs["input_ids"]))
+            return generate(*args, **kwargs)
+
+        monkeypatch.setattr(transformers_generator, "_ROUND", 2)
+        monkeypatch.setattr(gen.model, "generate", counted)
+        if not can_choose_rows:  # as with a cache that is not transformers' usual one
+            monkeypatch.setattr(transformers_generator, "_kept", lambda cache, rows: None)
+        assert tokens(gen.generate(PROMPTS, GREEDY)) == whole
+        assert asked[0] == 5
+        assert 0 < asked[-1] < 5
+        assert asked == sorted(asked, reverse=True)
 
     def test_greedy_follows_the_argmax_of_the_model(self):
         gen = generator()
@@ -95,6 +122,56 @@ class TestTransformersGenerator:
         assert sorted(tokens(gen.generate(["def"], Sampling(max_tokens=40 - fits)))) == [0]
         assert sorted(tokens(gen.generate(["def"], Sampling(max_tokens=41 - fits)))) == []
 
+    def test_a_stop_string_ends_a_completion_which_is_cut_before_it(self):
+        gen = generator(batch_size=5)
+        whole = dict(gen.generate(PROMPTS, GREEDY))
+        stop = first_plain_letter(whole[0][0].text)
+        cut = dict(gen.generate(PROMPTS, Sampling(max_tokens=12, stop=(stop, "never said"))))
+        for index, (completion,) in cut.items():
+            text, ids = whole[index][0].text, whole[index][0].token_ids
+            assert completion.text == text.split(stop)[0]
+            assert completion.finished is (stop in text or whole[index][0].finished)
+            assert completion.token_ids == ids[: len(completion.token_ids)]
+        assert len(cut[0][0].token_ids) < len(whole[0][0].token_ids)
+
+    def test_nothing_is_drawn_after_every_row_has_stopped(self, monkeypatch: pytest.MonkeyPatch):
+        gen = generator()
+        ((_, (whole,)),) = gen.generate(["def"], GREEDY)
+        steps, forward = list[int](), gen.model.forward
+        monkeypatch.setattr(gen.model, "forward", lambda *a, **k: steps.append(1) or forward(*a, **k))
+        ((_, (cut,)),) = gen.generate(
+            ["def"], Sampling(max_tokens=12, stop=(first_plain_letter(whole.text),))
+        )
+        assert len(steps) == len(cut.token_ids) < 12
+
+    def test_a_batch_that_memory_does_not_hold_is_drawn_in_halves(self, monkeypatch: pytest.MonkeyPatch):
+        whole, gen = tokens(generator(batch_size=5).generate(PROMPTS, GREEDY)), generator(batch_size=5)
+        self.hold_only(gen, 2, monkeypatch)
+        assert tokens(gen.generate(PROMPTS, GREEDY)) == whole
+        six = Sampling(samples=6, temperature=1.0, max_tokens=12)
+        [samples] = tokens(gen.generate(["def"], six)).values()
+        assert len(set(samples)) == 6  # the parts of a batch do not repeat each other
+        done = {0, 1}
+        again = tokens(gen.generate(PROMPTS, SAMPLED))
+        assert tokens(gen.generate(PROMPTS, SAMPLED, done)) == {i: again[i] for i in (2, 3, 4)}
+
+    def test_one_completion_too_large_for_memory_is_the_end(self, monkeypatch: pytest.MonkeyPatch):
+        gen = generator()
+        self.hold_only(gen, 0, monkeypatch)
+        with pytest.raises(UserError, match="12 tokens does not fit the device's memory"):
+            list(gen.generate(PROMPTS, GREEDY))
+
+    @staticmethod
+    def hold_only(gen: TransformersGenerator, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        generate = gen.model.generate
+
+        def limited(*, input_ids: torch.Tensor, **options: Any) -> Any:
+            if len(input_ids) > rows:
+                raise torch.OutOfMemoryError
+            return generate(input_ids=input_ids, **options)
+
+        monkeypatch.setattr(gen.model, "generate", limited)
+
     def test_what_is_done_is_not_drawn_again_and_does_not_change_the_rest(self):
         gen = generator(batch_size=4)
         whole = tokens(gen.generate(PROMPTS, SAMPLED))
@@ -118,6 +195,22 @@ class TestSampling:
     def test_impossible_values_are_named(self, wrong: dict[str, Any]):
         with pytest.raises(UserError, match=str(next(iter(wrong.values())))):
             Sampling(**wrong)
+
+    @pytest.mark.parametrize("stop", ["###", ("###", "")])
+    def test_stop_strings_are_texts_that_are_not_empty(self, stop: Any):
+        with pytest.raises(UserError, match=r"stop must be texts that are not empty; got .*###"):
+            Sampling(stop=stop)
+
+    def test_request_seeds_differ_by_seed_prompt_and_sample_and_fit_31_bits(self):
+        seeds = [
+            Sampling(seed=seed).request_seed(prompt, sample)
+            for seed in range(3)
+            for prompt in range(20)
+            for sample in range(5)
+        ]
+        assert len(set(seeds)) == 300
+        assert all(0 <= seed < 2**31 for seed in seeds)
+        assert seeds[0] == Sampling(seed=0).request_seed(0)
 
 
 class Interrupted(Exception):
@@ -144,23 +237,29 @@ class TestStoredGenerator:
     def test_after_a_kill_only_the_rest_is_drawn_and_all_is_as_without_it(self, tmp_path: Path):
         path, inner = tmp_path / "samples.jsonl", generator(batch_size=3)
         whole = dict(inner.generate(PROMPTS, SAMPLED))
-        killed = StoredGenerator(Counting(inner, dies_after=2), path, "key", self.ids)
+        killed = StoredGenerator(Counting(inner, dies_after=2), KeyedLines(path, "key"), self.ids)
         with pytest.raises(Interrupted):
             list(killed.generate(PROMPTS, SAMPLED))
         path.write_text(path.read_text() + '{"question_id": "p')  # a line cut off by the kill
 
         again = Counting(inner)
-        assert dict(StoredGenerator(again, path, "key", self.ids).generate(PROMPTS, SAMPLED)) == whole
+        assert (
+            dict(StoredGenerator(again, KeyedLines(path, "key"), self.ids).generate(PROMPTS, SAMPLED))
+            == whole
+        )
         assert again.drawn == 3
         third = Counting(inner)
-        assert dict(StoredGenerator(third, path, "key", self.ids).generate(PROMPTS, SAMPLED)) == whole
+        assert (
+            dict(StoredGenerator(third, KeyedLines(path, "key"), self.ids).generate(PROMPTS, SAMPLED))
+            == whole
+        )
         assert third.drawn == 0
 
     def test_other_settings_do_not_share_completions(self, tmp_path: Path):
         path, inner = tmp_path / "samples.jsonl", generator()
-        list(StoredGenerator(inner, path, "one", self.ids).generate(PROMPTS, GREEDY))
+        list(StoredGenerator(inner, KeyedLines(path, "one"), self.ids).generate(PROMPTS, GREEDY))
         other = Counting(inner)
-        list(StoredGenerator(other, path, "two", self.ids).generate(PROMPTS, GREEDY))
+        list(StoredGenerator(other, KeyedLines(path, "two"), self.ids).generate(PROMPTS, GREEDY))
         assert other.drawn == 5
 
     def test_the_key_depends_on_every_setting(self):
@@ -183,6 +282,9 @@ def answer(text: str, tokens: int, finished: bool = True) -> Completion:
     found = extract_code(text)
     start = tokens // 2 if found.start else found.start
     return Completion(text, tuple(range(tokens)), found.code, finished, start)
+
+
+ASKED: list[Prompt] = ["first", "second", "third"]
 
 
 class Scripted:
@@ -219,9 +321,9 @@ class TestEvaluate:
         )
         problems = [double("a"), double("b"), double("c")]
         sampling = Sampling(samples=4, temperature=0.8, max_tokens=12)
-        seen = list[tuple[int, int]]()
+        seen = list[int]()
         result = evaluate(
-            generator, problems, sandbox, sampling, "bare", True, lambda *x: seen.append(x), 7, "rlif"
+            generator, problems, ASKED[:3], sandbox, sampling, seen.append, step=7, stage="rlif"
         )
         record = result.record
         assert (record.step, record.stage, record.mode, record.problems) == (7, "rlif", "sampled", 3)
@@ -237,50 +339,33 @@ class TestEvaluate:
         assert record.reasoning_rate == pytest.approx(5 / 12)  # three right ones and two crashes
         assert record.pass_with_reasoning == pytest.approx(3 / 5)
         assert record.pass_without_reasoning == pytest.approx(1 / 5)
-        assert seen == [(1, 3), (2, 3), (3, 3)]
+        assert seen == [1, 2, 3]
         assert [(s.problem_id, s.index) for s in result.samples[:5]] == [
             *(("a", i) for i in range(4)),
             ("b", 0),
         ]
         assert [s.verdict.passed for s in result.samples[:4]] == [True, True, False, True]
 
-    def test_prompts_have_the_style_asked_for(self, sandbox: Sandbox):
-        generator = Scripted([self.right])
-        evaluate(generator, [double("a")], sandbox, Sampling(), "bare", False)
-        assert generator.prompts == ["Read n and print 2 * n.\n"]
-
     def test_skipped_problems_are_counted_and_in_no_score(self, sandbox: Sandbox):
-        result = evaluate(
-            Scripted([self.right], None), [double("a"), double("b")], sandbox, Sampling(), "bare", True
-        )
+        problems = [double("a"), double("b")]
+        result = evaluate(Scripted([self.right], None), problems, ASKED[:2], sandbox, Sampling())
         assert result.skipped == ("b",)
         assert (result.record.problems, result.record.pass_at_1) == (1, 1.0)
         assert result.record.pass_at_k == {}
-        assert result.record.model_dump()["skipped"] == 1
 
     def test_a_context_that_takes_no_prompt_is_an_error(self, sandbox: Sandbox):
         with pytest.raises(UserError, match="max_tokens = 512"):
-            evaluate(Scripted(None), [double("a")], sandbox, Sampling(), "bare", True)
+            evaluate(Scripted(None), [double("a")], ASKED[:1], sandbox, Sampling())
 
-    def test_verdict_lines_replace_earlier_ones_of_the_same_key_only(self, sandbox: Sandbox, tmp_path: Path):
-        path = tmp_path / "verdicts.jsonl"
-        for key, text in [("k", self.wrong), ("other", self.wrong), ("k", self.right)]:
-            result = evaluate(Scripted([text]), [double("a")], sandbox, Sampling(), "bare", True)
-            write_verdicts(path, key, result.samples)
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        assert [(line["key"], line["passed"], line["status"]) for line in lines] == [
-            ("other", False, "wrong_answer"),
-            ("k", True, "passed"),
-        ]
-        assert lines[1] | {"tests": None} == {
-            "question_id": "a",
-            "index": 0,
-            "passed": True,
-            "tests": None,
-            "status": "passed",
-            "key": "k",
-        }
-        assert lines[1]["tests"] == [True, True]
+
+def test_lines_replace_earlier_ones_of_the_same_key_only(tmp_path: Path):
+    path = tmp_path / "verdicts.jsonl"
+    for key, number in [("k", 1), ("other", 2), ("k", 3), ("k", 4)]:
+        KeyedLines(path, key).replace([{"n": number}])
+    KeyedLines(path, "k").append({"n": 5})
+    assert [line["n"] for line in KeyedLines(path, "k")] == [4, 5]
+    assert [line["n"] for line in KeyedLines(path, "other")] == [2]
+    assert list(KeyedLines(tmp_path / "none.jsonl", "k")) == []
 
 
 def test_completions_survive_the_file(tmp_path: Path):
@@ -292,5 +377,5 @@ def test_completions_survive_the_file(tmp_path: Path):
             return iter([] if done else [(0, [answer, none])])
 
     for _ in range(2):
-        stored = StoredGenerator(Fixed(), tmp_path / "s.jsonl", "k", ["p"])
+        stored = StoredGenerator(Fixed(), KeyedLines(tmp_path / "s.jsonl", "k"), ["p"])
         assert list(stored.generate(["x"], SAMPLED)) == [(0, [answer, none])]

@@ -1,5 +1,7 @@
 """Loading a model by directory, alias or hub id, and the message for each way it can fail."""
 
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ from safetensors.torch import load_file, save_file
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from rlif.errors import UserError
-from rlif.evaluation.models import load_model
+from rlif.evaluation import Sampling
+from rlif.evaluation.backends import BackendName, Options, make_generator
+from rlif.evaluation.models import fingerprint, load_model
 
 
 @pytest.fixture
@@ -75,3 +79,58 @@ def test_a_hub_id_that_cannot_be_fetched_suggests_an_alias(monkeypatch: pytest.M
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="Did you mean 'smollm2'"):
         load_model("smolm2")
+
+
+def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    started = time.monotonic()
+    with pytest.raises(UserError, match="cannot be fetched from the hub"):
+        load_model("some/model")
+    assert time.monotonic() - started < 5
+
+
+def test_a_model_in_the_hubs_cache_loads_offline_and_is_known_by_its_revision(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    repository = tmp_path / "hub" / "models--some--model"
+    shutil.copytree(checkpoint, repository / "snapshots" / "abc123")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc123")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert load_model("some/model").tokenizer.eos_token == "</s>"
+    assert fingerprint("some/model") == "some/model@abc123"
+
+
+class TestTransformersBackend:
+    def test_it_knows_what_an_evaluation_asks_of_it(self, checkpoint: Path):
+        backend = make_generator(BackendName.TRANSFORMERS, str(checkpoint), Options(batch_size=2))
+        assert (backend.chat, backend.context) == (True, 256)
+        assert backend.identity == fingerprint(str(checkpoint))
+        assert backend.settings[0] == "transformers"
+        assert backend.model.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+        assert len(list(backend.generator.generate(["def", "x"], Sampling(max_tokens=4)))) == 2
+
+    def test_the_dtype_can_be_chosen(self, checkpoint: Path):
+        backend = make_generator(BackendName.TRANSFORMERS, str(checkpoint), Options(dtype="bfloat16"))
+        assert backend.model.dtype == torch.bfloat16
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="the checkpoint's own dtype on a GPU")
+    def test_halves_are_not_used_on_a_cpu_unless_asked_for(self, tmp_path: Path):
+        tokenizer = tiny_tokenizer(chat=False)
+        tiny_llama(tokenizer).to(torch.bfloat16).save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+        backend = make_generator(BackendName.TRANSFORMERS, str(tmp_path))
+        assert backend.model.dtype == torch.float32
+        assert not backend.chat
+        auto = make_generator(BackendName.TRANSFORMERS, str(tmp_path), Options(dtype="auto"))
+        assert auto.model.dtype == torch.bfloat16
+
+    def test_the_style_is_chosen_knowing_the_template_and_brings_its_rule(self, checkpoint: Path):
+        backend = make_generator(
+            BackendName.TRANSFORMERS, str(checkpoint), style_of=lambda chat: "lcb-base" if chat else "rlif"
+        )
+        assert backend.style == "lcb-base"
+        ((_, (completion,)),) = backend.generator.generate(["def"], Sampling(max_tokens=8))
+        assert completion.code == completion.text.strip() != ""  # a continuation: all of it

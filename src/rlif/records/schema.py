@@ -12,7 +12,7 @@ files, never 0. Fields that need tests (the truth) are marked [truth]; a run wit
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
@@ -139,6 +139,42 @@ class EvalRecord(Record):
     statuses: dict[str, int] = {}
     correct: dict[str, int] = {}
     seconds: Number = NAN
+
+
+class GroupScore(Record):
+    """pass@1 on the problems of one platform, difficulty or month: their ids, the estimate, its interval."""
+
+    ids: list[str]
+    pass_at_1: Number = NAN
+    pass_at_1_ci: tuple[Number, Number] = (NAN, NAN)
+
+
+class BenchmarkRecord(EvalRecord):
+    """One evaluation by `rlif evaluate`: an `EvalRecord` that says what was evaluated, and more closely.
+
+    Attributes:
+        key: hash of all that the completions follow from; the lines of samples.jsonl and of the other files
+            that belong to this evaluation carry it.
+        model, data, prompt: as they were named. window: first and last date of the problems, where dated.
+        top_p, seed, stop: of the sampling.
+        grading: "native" or "official".
+        skipped: problems whose prompt does not fit the model's context; no score counts them.
+        groups: dimension (platform, difficulty, month) -> group -> its score.
+        selection: score -> the numbers of `rlif.diagnostics.selection.Selection`.
+    """
+
+    key: str
+    model: str
+    data: str
+    prompt: str
+    window: tuple[str, str] | None = None
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    grading: str = "native"
+    skipped: int = 0
+    groups: dict[str, dict[str, GroupScore]] = {}
+    selection: dict[str, dict[str, Any]] = {}
 
 
 class RunState(Record):

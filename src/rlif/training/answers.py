@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from rlif.errors import UserError
 from rlif.evaluation import Sampling
 from rlif.evaluation.transformers_generator import TransformersGenerator
+from rlif.grading.execution import execute
 from rlif.problems.prompts import Prompt
 from rlif.problems.types import Problem
 from rlif.rewards.self_verification import verification_prompt
 from rlif.rollouts import Completion
 from rlif.sandbox import Execution, Sandbox
-from rlif.training.execution import execute
 
 
 def take_ballot(

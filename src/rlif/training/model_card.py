@@ -9,6 +9,7 @@ from rlif.evaluation import Sampling, evaluate
 from rlif.evaluation.models import load_model
 from rlif.evaluation.transformers_generator import TransformersGenerator
 from rlif.problems.minicode import load_minicode
+from rlif.problems.prompts import build_prompt
 from rlif.records import EvalRecord
 from rlif.sandbox import Sandbox
 from rlif.training.base import BaseRecipe
@@ -22,12 +23,12 @@ def write_model_card(recipe: BaseRecipe, directory: Path) -> None:
     model, tokenizer = load_model(str(directory))
     generator = TransformersGenerator(model, tokenizer, batch_size=128)
     problems = load_minicode("test", PROBLEMS)
+    prompts = [build_prompt(problem, "bare", chat=True) for problem in problems]
     sampled = Sampling(SAMPLES, 1.0, max_tokens=MAX_TOKENS)
     greedy = replace(sampled, samples=1, temperature=0.0)
     with Sandbox(workers=1) as sandbox:
         records = [
-            evaluate(generator, problems, sandbox, sampling, "bare", chat=True).record
-            for sampling in (sampled, greedy)
+            evaluate(generator, problems, prompts, sandbox, sampling).record for sampling in (sampled, greedy)
         ]
     parameters = sum(p.numel() for p in model.parameters())
     (directory / "README.md").write_text(card(recipe, parameters, *records))

@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,9 +26,13 @@ from rlif.errors import UserError
 from rlif.evaluation import Sampling, evaluate
 from rlif.evaluation.models import load_model
 from rlif.evaluation.transformers_generator import TransformersGenerator
+from rlif.problems.extraction import extraction_of
+from rlif.problems.leaks import find_leaks
 from rlif.problems.load import load_problems
+from rlif.problems.prompts import build_prompt, default_stop
 from rlif.problems.types import Problem
 from rlif.records import EvalRecord, RunDir, RunState, StepRecord
+from rlif.records.files import write_atomic
 from rlif.rewards import Need
 from rlif.sandbox import Limits, Sandbox
 from rlif.training.callbacks import CheckpointCallback, EvaluationCallback, RecordCallback, StopOnSignal
@@ -89,6 +94,7 @@ class _Run:
                     self.record.create(self.config.model_dump(mode="json"))
             if self.main:
                 stack.enter_context(_alone(self.record.path))
+                self._tell_leaks()
             self._say("running")
             return self._watched(stop)
 
@@ -98,6 +104,18 @@ class _Run:
         for index, stage in enumerate(self.config.stages):
             directory = stage_directory(self.record, index, stage.label)
             grpo_config(self.config, index, directory, PartialState().num_processes)
+
+    def _tell_leaks(self) -> None:
+        """Warn of problems that are trained on and evaluated on; the run's leaks.txt names all of them."""
+        if leaks := find_leaks(self.problems, self.held_out):
+            text = "".join(f"{leak}\n" for leak in leaks)
+            write_atomic(self.record.path / "leaks.txt", text.encode())
+            leaked = len({leak.test.id for leak in leaks})
+            warnings.warn(
+                f"{leaked} of {len(self.held_out)} evaluation problems are trained on too ({leaks[0]}). "
+                f"All: {self.record.path / 'leaks.txt'}",
+                stacklevel=2,
+            )
 
     def _watched(self, stop: StopOnSignal) -> RunDir:
         try:
@@ -143,6 +161,7 @@ class _Run:
         table = config.stage_grpo(index)
         chat = tokenizer.chat_template is not None
         arguments = grpo_config(config, index, directory, PartialState().num_processes)
+        extract = extraction_of(config.prompt_style)
         trainer = IntrinsicGRPOTrainer(
             model=model,
             args=arguments,
@@ -154,11 +173,12 @@ class _Run:
             problems={problem.id: problem for problem in self.problems},
             sandbox=self.sandbox,
             token_stats_temperature=config.token_stats_temperature,
+            extract=extract,
             ema_decay=config.ema_decay,
             observe=[Need.TOKEN_STATS, Need.EXECUTIONS, *([Need.HIDDEN_TESTS] if config.truth else [])],
         )
         generator = TransformersGenerator(
-            trainer.accelerator.unwrap_model(trainer.model), tokenizer, config.evaluation.batch_size
+            trainer.accelerator.unwrap_model(trainer.model), tokenizer, config.evaluation.batch_size, extract
         )
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(stop)
@@ -180,18 +200,19 @@ class _Run:
         table = self.config.evaluation
 
         def measure(step: int) -> None:
+            prompts = [build_prompt(problem, self.config.prompt_style, chat) for problem in self.held_out]
             # The same draws at every step: what changes is the policy.
-            settings = [Sampling(table.samples, table.temperature, 1.0, max_tokens, self.config.seed)]
+            stop = default_stop(self.config.prompt_style)
+            settings = [Sampling(table.samples, table.temperature, 1.0, max_tokens, self.config.seed, stop)]
             if table.greedy:
-                settings.append(Sampling(1, 0.0, 1.0, max_tokens, self.config.seed))
+                settings.append(Sampling(1, 0.0, 1.0, max_tokens, self.config.seed, stop))
             for sampling in settings:
                 result = evaluate(
                     generator,
                     self.held_out,
+                    prompts,
                     self.sandbox,
                     sampling,
-                    self.config.prompt_style,
-                    chat,
                     step=step,
                     stage=self.stage,
                 )

@@ -25,6 +25,8 @@ from rlif.completions import completion_from_ids
 from rlif.errors import UserError
 from rlif.evaluation import Sampling
 from rlif.evaluation.transformers_generator import TransformersGenerator
+from rlif.grading.execution import execute
+from rlif.problems.extraction import Extract, extract_code
 from rlif.problems.types import Problem
 from rlif.rewards import Need, Reward, Scores, Signal, needed
 from rlif.rollouts import Ballot, Completion, RolloutGroup, Scorer, Scoring, TokenStats, Voters
@@ -32,7 +34,6 @@ from rlif.sandbox import Execution, Sandbox
 from rlif.token_stats import model_token_stats
 from rlif.training.answers import take_ballot, verify
 from rlif.training.companions import Companions, FollowCallback
-from rlif.training.execution import execute
 from rlif.training.listening import Listening
 from rlif.training.needs import prompt_for, runs_programs, scorers, timed
 
@@ -87,6 +88,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         ema_decay: of the moving average of the policy, for the rewards that ask one.
         tap: take the policy's token statistics from the passes that generate, where transformers does
             (`rlif.token_stats.GenerationTap`); if False, from a forward pass over the completions.
+        extract: finds the program in a completion; `rlif.problems.extraction.extraction_of` the prompt style.
         kwargs: everything else, as `GRPOTrainer` (`train_dataset`, `processing_class`, …).
 
     Raises:
@@ -105,6 +107,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         observe: Collection[Need] = (),
         ema_decay: float = 0.99,
         tap: bool = True,
+        extract: Extract = extract_code,
         **kwargs: Any,
     ) -> None:
         many = isinstance(reward_funcs, list | tuple)
@@ -127,6 +130,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         self.problems = problems
         self.sandbox = sandbox
         self.token_stats_temperature = token_stats_temperature
+        self.extract = extract
         self.rollouts: Rollouts | None = None
         policy = cast(torch.nn.Module, self.model)
         self.companions = Companions(policy, scorers(self.needs), ema_decay)
@@ -171,7 +175,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         training = cast(torch.nn.Module, self.model).training  # as TRL tells training from evaluation
         size = cast(int, self.num_generations if training else self.num_generations_eval)
         eos = frozenset(cast(list[int], self.eos_token_ids))
-        completions = [completion_from_ids(self._tokenizer, ids, eos) for ids in completion_ids]
+        completions = [completion_from_ids(self._tokenizer, ids, eos, self.extract) for ids in completion_ids]
         problems = [self._problem(row) for row in inputs]
         seconds: dict[str, float] = {}
         stats = self._statistics([completion.token_ids for completion in completions], seconds)
@@ -253,7 +257,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
 
     def _generator(self, scorer: Scorer) -> TransformersGenerator:
         batch = self._grpo.per_device_train_batch_size
-        return TransformersGenerator(self._model(scorer), cast(Any, self._tokenizer), batch)
+        return TransformersGenerator(self._model(scorer), cast(Any, self._tokenizer), batch, self.extract)
 
     def _sampling(self, samples: int, purpose: str) -> Sampling:
         """Return how answers beside the group's are drawn: as the group's, from draws of their own."""
