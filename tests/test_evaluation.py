@@ -331,6 +331,8 @@ class TestEvaluate:
         assert record.pass_at_1 == pytest.approx((3 / 4 + 1 / 4 + 0) / 3)
         # pass@2 = 1 - C(n-c, 2) / C(n, 2): 1 for c = 3, 1 - 3/6 for c = 1.
         assert record.pass_at_k == {"2": pytest.approx((1 + 1 / 2 + 0) / 3), "4": pytest.approx(2 / 3)}
+        # pass@4 is 1, 1 and 0: of three problems drawn anew, none or all often enough are solved.
+        assert record.pass_at_k_ci["4"] == (0, 1)
         low, high = record.pass_at_1_ci
         assert 0 <= low < record.pass_at_1 < high <= 1
         assert record.statuses == {"passed": 4, "wrong_answer": 4, "runtime_error": 2, "no_code": 2}

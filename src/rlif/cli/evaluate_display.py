@@ -24,7 +24,8 @@ def summary(record: BenchmarkRecord) -> Table:
         "pass@1", f"{record.pass_at_1:.3f}  [{low:.3f}, {high:.3f}]  ({right} of {total})", end_section=True
     )
     for k, rate in record.pass_at_k.items():
-        table.add_row(f"pass@{k}", f"{rate:.3f}")
+        low, high = record.pass_at_k_ci[k]
+        table.add_row(f"pass@{k}", f"{rate:.3f}  [{low:.3f}, {high:.3f}]")
     drawn = f"{record.samples} a problem at temperature {record.temperature:g}"
     table.add_row("samples", f"{drawn}, at most {record.max_tokens} tokens")
     table.add_row("prompt", f"{record.prompt}; programs judged as in mode {record.grading}")

@@ -123,13 +123,15 @@ def scores(samples: Sequence[Sample], per_problem: int) -> dict[str, Any]:
     for sample in samples:
         correct[sample.problem_id] += sample.verdict.passed
 
-    def pass_rates(k: int) -> np.ndarray[Any, Any]:
-        return np.array([pass_at_k(per_problem, right, k) for right in correct.values()])
-
+    rates = {
+        k: np.array([pass_at_k(per_problem, right, k) for right in correct.values()])
+        for k in defined_ks(per_problem)
+    }
     return {
-        "pass_at_1": float(pass_rates(1).mean()),
-        "pass_at_1_ci": bootstrap_ci(pass_rates(1)),
-        "pass_at_k": {str(k): float(pass_rates(k).mean()) for k in defined_ks(per_problem) if k > 1},
+        "pass_at_1": float(rates[1].mean()),
+        "pass_at_1_ci": bootstrap_ci(rates[1]),
+        "pass_at_k": {str(k): float(values.mean()) for k, values in rates.items() if k > 1},
+        "pass_at_k_ci": {str(k): bootstrap_ci(values) for k, values in rates.items() if k > 1},
         "statuses": dict(Counter(str(sample.verdict.status) for sample in samples)),
         "correct": correct,
         **summarise_completions([s.completion for s in samples], [s.verdict.passed for s in samples]),

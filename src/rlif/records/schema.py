@@ -111,7 +111,7 @@ class EvalRecord(Record):
         samples: per problem. temperature, max_tokens: of the sampling.
         problems: number of problems.
         pass_at_1: mean over problems of the unbiased estimator; pass_at_1_ci: 95% bootstrap over problems.
-        pass_at_k: the same for larger k, keyed by k as text.
+        pass_at_k, pass_at_k_ci: the same for larger k, keyed by k as text.
         length_mean, reasoning_share, reasoning_rate, truncated, no_code: as in `StepRecord`.
         pass_with_reasoning, pass_without_reasoning: share right among those of either kind; NaN if none.
         statuses: number of completions for each verdict status.
@@ -129,6 +129,7 @@ class EvalRecord(Record):
     pass_at_1: Number = NAN
     pass_at_1_ci: tuple[Number, Number] = (NAN, NAN)
     pass_at_k: dict[str, Number] = {}
+    pass_at_k_ci: dict[str, tuple[Number, Number]] = {}
     length_mean: Number = NAN
     reasoning_share: Number = NAN
     reasoning_rate: Number = NAN
