@@ -8,7 +8,7 @@ import torch
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from rlif.errors import UserError
-from rlif.evaluation import Sampling, evaluate, transformers_generator
+from rlif.evaluation import Sampling, decoding, evaluate
 from rlif.evaluation.store import KeyedLines, StoredGenerator, settings_key
 from rlif.evaluation.transformers_generator import TransformersGenerator
 from rlif.problems.extraction import extract_code
@@ -57,14 +57,25 @@ class TestTransformersGenerator:
             asked.append(len(kwargs["input_ids"]))
             return generate(*args, **kwargs)
 
-        monkeypatch.setattr(transformers_generator, "_ROUND", 2)
+        monkeypatch.setattr(decoding, "ROUND", 2)
         monkeypatch.setattr(gen.model, "generate", counted)
         if not can_choose_rows:  # as with a cache that is not transformers' usual one
-            monkeypatch.setattr(transformers_generator, "_kept", lambda cache, rows: None)
+            monkeypatch.setattr(decoding, "_chosen", lambda cache, rows: None)
         assert tokens(gen.generate(PROMPTS, GREEDY)) == whole
         assert asked[0] == 5
         assert 0 < asked[-1] < 5
         assert asked == sorted(asked, reverse=True)
+
+    def test_a_prompt_is_read_once_for_all_its_samples_which_are_as_if_each_had_read_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ):
+        gen, read = generator(batch_size=6), list[tuple[int, ...]]()
+        gen.model.model.embed_tokens.register_forward_hook(lambda _, args, out: read.append(args[0].shape))
+        once = tokens(gen.generate(PROMPTS, SAMPLED))
+        assert read[0][0] == 2  # two prompts, three samples of each
+        assert read[1] == (6, 1)
+        monkeypatch.setattr(decoding, "_prompt_cache", lambda *_: None)
+        assert tokens(gen.generate(PROMPTS, SAMPLED)) == once
 
     def test_greedy_follows_the_argmax_of_the_model(self):
         gen = generator()

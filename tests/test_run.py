@@ -239,3 +239,12 @@ def test_a_run_that_cannot_start_leaves_nothing_behind(model: Path, tmp_path: Pa
         with pytest.raises(UserError):
             run(cannot_start, tmp_path / "run")
         assert not (tmp_path / "run").exists()
+
+
+def test_problems_on_both_sides_are_told_and_listed(model: Path, tmp_path: Path, finished: Path) -> None:
+    both = {"every": 2, "samples": 2, "problems": {"name": "minicode", "split": "train", "limit": 4}}
+    stages = [{"steps": 1, "reward": "random"}]
+    with pytest.warns(UserWarning, match="4 of 4 evaluation problems are trained on too"):
+        run(config(model, stages=stages, evaluation=both), tmp_path)
+    assert len((tmp_path / "leaks.txt").read_text().splitlines()) == 4
+    assert not (finished / "leaks.txt").exists()

@@ -2,22 +2,14 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
-from transformers import (
-    DynamicCache,
-    GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from rlif.completions import completion_from_ids
 from rlif.errors import UserError
+from rlif.evaluation.decoding import Decoding, StopStrings, decode, undisturbed
 from rlif.evaluation.models import context_length, eos_token_ids
 from rlif.evaluation.sampling import Sampling
 from rlif.problems.extraction import Extract, extract_code
@@ -25,10 +17,6 @@ from rlif.problems.prompts import Prompt, tokenize_prompts
 from rlif.rollouts import Completion
 
 _log = logging.getLogger(__name__)
-
-_ROUND = 128
-"""Tokens after which finished rows leave a batch. The longest answer decides how long a batch takes, and the
-mean one, often a third as long, what it is worth; leaving too often would cost copies of the cache."""
 
 _PART_SEED = 15_485_863
 """Seeds of a batch's parts are so far apart: no multiple of 2 (torch on a CPU uses 32 bits of a seed)."""
@@ -84,10 +72,7 @@ class TransformersGenerator:
     def _draw(self, prompt_ids: list[list[int]], sampling: Sampling, batch_number: int) -> list[Completion]:
         """Return one completion for each prompt of a batch."""
         seed = sampling.seed * 1_000_003 + batch_number
-        return [
-            completion_from_ids(self.tokenizer, ids, self.eos_ids, self.extract, sampling.stop)
-            for ids in self._sample(prompt_ids, sampling, seed)
-        ]
+        return [self._completion(ids, sampling) for ids in self._sample(prompt_ids, sampling, seed)]
 
     def _sample(
         self, prompt_ids: list[list[int]], sampling: Sampling, seed: int, first: int = 0
@@ -117,40 +102,18 @@ class TransformersGenerator:
         ]
 
     def _generate(self, prompt_ids: list[list[int]], sampling: Sampling, seed: int) -> list[list[int]]:
-        """Generate in rounds; rows that have ended are not carried into the next one."""
         width = max(len(ids) for ids in prompt_ids)
-        pad = self._pad_id()
-        device = self.model.device
-        ids = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompt_ids], device=device)
-        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids], device=device)
-        stopping = [_StopStrings(self.tokenizer, sampling.stop, width)] if sampling.stop else []
-        drawn: list[list[int]] = [[] for _ in prompt_ids]
-        rows, cache = list(range(len(prompt_ids))), None
-        with _undisturbed(self.model, seed):
-            while rows:
-                so_far = ids.shape[1] - width
-                output: Any = self.model.generate(  # pyright: ignore[reportCallIssue]
-                    input_ids=ids,
-                    attention_mask=mask,
-                    past_key_values=cache,
-                    generation_config=self._settings(sampling, min(_ROUND, sampling.max_tokens - so_far)),
-                    stopping_criteria=StoppingCriteriaList(stopping),
-                )
-                for row, tokens in zip(rows, output.sequences[:, width:].tolist(), strict=True):
-                    drawn[row] = tokens
-                full = output.sequences.shape[1] - width >= sampling.max_tokens
-                going = (
-                    [] if full else [n for n, row in enumerate(rows) if not self._ended(drawn[row], sampling)]
-                )
-                rows, kept = [rows[n] for n in going], torch.tensor(going, device=device)
-                if rows:
-                    ids, cache = output.sequences[kept], _kept(output.past_key_values, kept)
-                    mask = torch.nn.functional.pad(mask[kept], (0, ids.shape[1] - mask.shape[1]), value=1)
-        return drawn
+        decoding = Decoding(
+            settings=lambda tokens: self._settings(sampling, tokens),
+            max_tokens=sampling.max_tokens,
+            stopping=[StopStrings(self.tokenizer, sampling.stop, width)] if sampling.stop else [],
+            has_ended=lambda ids: self._completion(ids, sampling).finished,
+        )
+        with undisturbed(self.model, seed):
+            return decode(self.model, prompt_ids, self._pad_id(), decoding)
 
-    def _ended(self, ids: list[int], sampling: Sampling) -> bool:
-        """Whether an answer is complete, by the rule that it is cut by afterwards."""
-        return completion_from_ids(self.tokenizer, ids, self.eos_ids, self.extract, sampling.stop).finished
+    def _completion(self, ids: list[int], sampling: Sampling) -> Completion:
+        return completion_from_ids(self.tokenizer, ids, self.eos_ids, self.extract, sampling.stop)
 
     def _pad_id(self) -> int:
         pad = self.tokenizer.pad_token_id
@@ -172,56 +135,3 @@ class TransformersGenerator:
             return_dict_in_generate=True,
             **drawing,
         )
-
-
-def _kept(cache: Any, rows: torch.Tensor) -> DynamicCache | None:
-    """Return the cache with these rows alone; None if it has no rows to choose: it is filled anew then."""
-    if not isinstance(cache, DynamicCache):
-        return None
-    cache.batch_select_indices(rows)
-    return cache
-
-
-class _StopStrings(StoppingCriteria):
-    """Ends a row whose text holds a stop string.
-
-    It decodes the last tokens of a row, by the rule that completions are cut by afterwards, so both see the
-    same text. (`stop_strings` of transformers goes by the vocabulary's spelling of each token.)
-    """
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str], width: int) -> None:
-        self.tokenizer, self.stop, self.width = tokenizer, stop, width
-        # A token holds a byte at least; a few more for those without text of their own.
-        self.window = max(len(text.encode()) for text in stop) + 4
-
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-        """Return for each row [B] whether it is ended; input_ids [B, T], the prompt included."""
-        recent = input_ids[:, max(self.width, input_ids.shape[1] - self.window) :].tolist()
-        ended = [any(stop in self._text(ids) for stop in self.stop) for ids in recent]
-        return torch.tensor(ended, device=input_ids.device)
-
-    def _text(self, ids: list[int]) -> Any:
-        return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-
-
-@contextmanager
-def _undisturbed(model: PreTrainedModel, seed: int) -> Generator[None]:
-    """Run a generation with its own randomness, in evaluation mode; leave no trace in a model in training.
-
-    `generate` fills what its settings leave open from the model's own generation settings (a top-k of 50, a
-    repetition penalty): these are put aside. No gradients, but not `inference_mode`, whose tensors (a cached
-    rotary table, say) could not take part in training afterwards.
-    """
-    modes = {module: module.training for module in model.modules()}
-    settings = model.generation_config
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.no_grad():
-        torch.manual_seed(seed)
-        model.eval()
-        model.generation_config = GenerationConfig()
-        try:
-            yield
-        finally:
-            model.generation_config = settings
-            for module, mode in modes.items():
-                module.training = mode
