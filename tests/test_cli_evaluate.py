@@ -96,11 +96,14 @@ def test_the_default_length_fits_a_short_context(arguments: list[str], tmp_path:
 
 def test_scores_asked_for_by_name_or_not_at_all(arguments: list[str], tmp_path: Path):
     sampled = [*arguments, "--samples", "2", "--temperature", "1"]
-    assert run([*sampled, "--score", "length", "--score", "semantic_entropy"]).exit_code == 0
+    longer = '{type = "length", prefer = "longer"}'
+    assert run([*sampled, "--score", longer, "--score", "semantic_entropy"]).exit_code == 0
     assert run([*sampled, "--score", "none", "--seed", "1"]).exit_code == 0
     first, second = lines(tmp_path / "out" / "evals.jsonl")
-    assert set(first["selection"]) == {"length", "semantic_entropy"}
+    assert set(first["selection"]) == {"length(prefer=longer)", "semantic_entropy"}
     assert second["selection"] == {}
+    wrong = run([*sampled, "--score", "{type = length}"])
+    assert "is not a table of TOML" in str(wrong.exception)
 
 
 def test_two_evaluations_are_compared_problem_by_problem(arguments: list[str], tmp_path: Path):
@@ -111,33 +114,40 @@ def test_two_evaluations_are_compared_problem_by_problem(arguments: list[str], t
     assert result.exit_code == 0, result.output
     assert "the 3 problems that both answered" in result.output
     assert "max_tokens differs: 8 and 9" in result.output
-    assert "+0.000 [+0.000, +0.000]" in result.output
+    assert "+0.0 [+0.0, +0.0]" in result.output
 
 
-@pytest.mark.parametrize("moment", ["generating", "grading"])
+PROBLEMS = ["--problems", "minicode", "--split", "validation", "--limit", "24"]
+DRAWING = ["-n", "4", "--temperature", "1", "--batch-size", "16", "--max-tokens", "80"]
+COMMAND = [sys.executable, "-m", "rlif", "evaluate", "--model", "minicode-base", *PROBLEMS, *DRAWING]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole")
+    subprocess.run([*COMMAND, "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
+    return out
+
+
+@pytest.mark.parametrize("answered", [8, 24], ids=["while generating", "while grading"])
 @pytest.mark.slow
-def test_killed_with_9_it_ends_as_if_it_had_not_been(tmp_path: Path, moment: str):
-    problems = ["--problems", "minicode", "--split", "validation", "--limit", "24"]
-    drawing = ["-n", "4", "--temperature", "1", "--batch-size", "16", "--max-tokens", "80"]
-    command = [sys.executable, "-m", "rlif", "evaluate", "--model", "minicode-base", *problems, *drawing]
-    killed, samples = tmp_path / "killed", tmp_path / "killed" / "samples.jsonl"
-    wanted = 24 if moment == "grading" else 8
-    process = subprocess.Popen([*command, "--out", str(killed)], stdout=subprocess.DEVNULL)
-    while not (samples.is_file() and samples.read_bytes().count(b"\n") >= wanted):
+def test_killed_with_9_it_ends_as_if_it_had_not_been(whole: Path, tmp_path: Path, answered: int):
+    samples = tmp_path / "samples.jsonl"
+    process = subprocess.Popen([*COMMAND, "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
+    while not (samples.is_file() and samples.read_bytes().count(b"\n") >= answered):
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.001)
     process.kill()
     process.wait()
-    assert not (killed / "evals.jsonl").exists()
+    assert not (tmp_path / "evals.jsonl").exists()
     kept = samples.read_bytes()
-    for out in (killed, tmp_path / "whole"):
-        subprocess.run([*command, "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*COMMAND, "--out", str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
     assert samples.read_bytes().startswith(kept[: kept.rindex(b"\n") + 1])
     for name in ("samples", "verdicts", "scores"):
         by_id = [
             sorted(lines(out / f"{name}.jsonl"), key=lambda row: (row["question_id"], row.get("index")))
-            for out in (killed, tmp_path / "whole")
+            for out in (tmp_path, whole)
         ]
         assert by_id[0] == by_id[1]
-    [one], [other] = (lines(out / "evals.jsonl") for out in (killed, tmp_path / "whole"))
+    [one], [other] = (lines(out / "evals.jsonl") for out in (tmp_path, whole))
     assert {**one, "seconds": 0} == {**other, "seconds": 0}

@@ -1,6 +1,7 @@
 """`rlif evaluate`: any model on any problems, in one command."""
 
 import datetime as dt
+import tomllib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -69,7 +70,10 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(help="[transformers] Completions drawn at a time.")] = 16,
     score: Annotated[
         list[str] | None,
-        typer.Option(help="Reward to select samples by; may be repeated, or none. Default: the usual ones."),
+        typer.Option(
+            help="Reward to select samples by, or a table as in run files; may be repeated, or none. "
+            "Default: the usual ones."
+        ),
     ] = None,
     mode: Annotated[Mode, typer.Option(help="How programs are judged.")] = Mode.NATIVE,
     workers: Annotated[int, typer.Option(help="Sandbox workers.")] = 1,
@@ -127,7 +131,7 @@ def _date(day: dt.datetime | None) -> dt.date | None:
 def _rewards(score: list[str] | None, samples: int, with_model: bool) -> tuple[Reward, ...]:
     """Return what samples are scored by; nothing where there is nothing to choose from."""
     if score is not None:
-        asked = [parse_reward(name) for name in score if name != "none"]
+        asked = [_reward(text) for text in score if text != "none"]
         rewards = scorable(asked, with_model)
         if len(rewards) < len(asked):
             raise UserError(
@@ -136,6 +140,18 @@ def _rewards(score: list[str] | None, samples: int, with_model: bool) -> tuple[R
             )
         return rewards
     return scorable(USUAL, with_model) if samples > 1 else ()
+
+
+def _reward(text: str) -> Reward:
+    """Return a reward by its type, or by a table as in a run file: `{type = "length", prefer = "longer"}`."""
+    if not text.startswith("{"):
+        return parse_reward(text)
+    try:
+        return parse_reward(tomllib.loads(f"reward = {text}")["reward"])
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(
+            f"--score {text} is not a table of TOML: {error}.", 'Write {type = "length", prefer = "longer"}.'
+        ) from error
 
 
 def _contestant(name: str, loaded: Backend) -> Contestant:

@@ -65,13 +65,11 @@ def selections(record: BenchmarkRecord) -> Table:
         box=SIMPLE,
         pad_edge=False,
     )
-    table.add_column("score")
-    for column in ("AUROC", f"best of {record.samples}", "gain over random"):
-        table.add_column(column, justify="right")
+    table.add_column("score", overflow="fold")
+    for column in ("AUROC", f"best of {record.samples}", "gain, points"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, value in sorted(found.items(), key=lambda item: -_or(item[1].auroc.estimate, -1.0)):
-        table.add_row(
-            name, interval(value.auroc), f"{value.best.estimate:.3f}", interval(value.gain, sign=True)
-        )
+        table.add_row(name, interval(value.auroc), f"{value.best.estimate:.3f}", points(value.gain))
     return table
 
 
@@ -85,7 +83,7 @@ def comparison(paired: Paired, names: Sequence[str]) -> Table:
         pad_edge=False,
     )
     table.add_column("problems")
-    for column in ("n", *names, "difference", "better", "worse"):
+    for column in ("n", *names, "points", "better", "worse"):
         table.add_column(column, justify="right")
     for row in paired.rows:
         table.add_row(
@@ -93,19 +91,25 @@ def comparison(paired: Paired, names: Sequence[str]) -> Table:
             str(row.problems),
             f"{row.first:.3f}",
             f"{row.second:.3f}",
-            interval(row.difference, sign=True),
+            points(row.difference),
             str(row.better),
             str(row.worse),
         )
     return table
 
 
-def interval(value: Interval, sign: bool = False) -> str:
+def interval(value: Interval) -> str:
     """Return an estimate and its interval, or a dash where it is undefined."""
     if math.isnan(value.estimate):
         return "–"
-    plus = "+" if sign else ""
-    return f"{value.estimate:{plus}.3f} [{value.low:{plus}.3f}, {value.high:{plus}.3f}]"
+    return f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def points(value: Interval) -> str:
+    """Return a difference and its interval in percentage points, or a dash where it is undefined."""
+    if math.isnan(value.estimate):
+        return "–"
+    return f"{100 * value.estimate:+.1f} [{100 * value.low:+.1f}, {100 * value.high:+.1f}]"
 
 
 def _share(value: float) -> str:
