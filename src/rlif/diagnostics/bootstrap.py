@@ -1,36 +1,34 @@
-"""Paired bootstrap over problems (Efron & Tibshirani 1993), for differences of pass@1.
+"""Intervals of one run's pass@1 and of differences on the same problems, in the words of `Findings`.
 
-Every policy is judged on the same problems, so problems are resampled and all policies keep their pairing.
-Intervals cover the choice of problems and the sampling of answers, not the choice of training seed.
+Every policy is judged on the same problems, so problems are resampled and all policies keep their pairing
+(`rlif.statistics.bootstrap`). Intervals cover the choice of problems and the sampling of answers, not the
+choice of training seed: for that see `rlif.statistics.crossed`.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlif.diagnostics.findings import Interval
+from rlif.statistics.bootstrap import counts, mean_over_problems
+from rlif.statistics.estimate import LEVEL
 
 Floats = NDArray[np.floating[Any]]
 
-RESAMPLES = 2000
-LEVEL = 0.95
 _LOW, _HIGH = (1 - LEVEL) / 2, (1 + LEVEL) / 2
 
 
-def resampled_means(scores: Floats, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
+def resampled_means(scores: Floats, seed: int = 0) -> Floats:
     """Return the means [B, E] of scores [E, P] (E policies, P problems) over resampled problems."""
     problems = scores.shape[1]
-    return _counts(problems, resamples, seed) @ scores.T / problems
+    return counts(problems, seed) @ scores.T / problems
 
 
 def mean_interval(scores: Floats) -> Interval:
     """Return the mean of scores [P] with its percentile interval; NaN without problems."""
-    if scores.size == 0:
-        return Interval()
-    means = resampled_means(scores[None])[:, 0]
-    return _interval(float(scores.mean()), *np.quantile(means, [_LOW, _HIGH]))
+    found = mean_over_problems(scores)
+    return _interval(found.estimate, found.low, found.high)
 
 
 def difference_interval(first: Floats, second: Floats) -> Interval:
@@ -61,13 +59,6 @@ def best_minus(scores: Floats, reference: int) -> Interval:
     low = best - np.quantile((resampled - observed).max(axis=1), _HIGH)
     high = (2 * observed - np.quantile(resampled, _LOW, axis=0)).max()
     return _interval(best, low, high)
-
-
-@lru_cache(maxsize=8)
-def _counts(problems: int, resamples: int, seed: int) -> Floats:
-    """Return how often each problem [B, P] is drawn in each resample."""
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(problems, np.full(problems, 1 / problems), size=resamples).astype(float)
 
 
 def _interval(estimate: float, low: Any, high: Any) -> Interval:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 2000
+from rlif.statistics.bootstrap import mean_over_problems
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:
@@ -37,11 +37,5 @@ def bootstrap_ci(
 
     per_problem_values: one value a problem, [P]. The interval is (NaN, NaN) for no problems or any NaN.
     """
-    values = np.asarray(per_problem_values, dtype=float)
-    problems = len(values)
-    if problems == 0:
-        return math.nan, math.nan
-    # How often each problem is drawn into each resample, [B, P].
-    counts = np.random.default_rng(seed).multinomial(problems, np.full(problems, 1 / problems), RESAMPLES)
-    low, high = np.quantile(counts @ values / problems, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    found = mean_over_problems(np.asarray(per_problem_values, dtype=float), level, seed)
+    return found.low, found.high

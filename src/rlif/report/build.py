@@ -11,7 +11,6 @@ from rich.table import Table
 
 import rlif
 from rlif.diagnostics import Thresholds
-from rlif.diagnostics.bootstrap import RESAMPLES
 from rlif.diagnostics.evidence import number
 from rlif.records.files import write_atomic
 from rlif.report.figures import figures
@@ -21,6 +20,7 @@ from rlif.report.samples import samples
 from rlif.report.style import COLOURS
 from rlif.report.table import COLUMNS, SYMBOLS, markdown, rows, terminal
 from rlif.report.words import answers, headline
+from rlif.statistics.bootstrap import RESAMPLES
 
 TITLES = {
     "pass_at_1": "Right answers on held-out problems",

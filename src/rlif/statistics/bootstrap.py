@@ -3,7 +3,7 @@
 Both levels are resampled independently and their weights multiplied (the "pigeonhole" bootstrap of crossed
 data: Owen 2007, Annals of Applied Statistics 1:386):
 
-    x̄* = Σ_s Σ_p u_s w_p x_sp,     S·u ~ Multinomial(S, 1/S), P·w ~ Multinomial(P, 1/P)
+    x̄* = Σ_s Σ_p u_s w_p x_sp / (S P),     u ~ Multinomial(S, 1/S), w ~ Multinomial(P, 1/P)
 
 Right for many problems, and for any statistic of the resampled means. With 3-5 seeds it is too narrow where
 seeds decide (it knows neither the (S − 1)/S nor the t of a small sample) and too wide where single answers do
@@ -26,12 +26,13 @@ RESAMPLES = 2000
 
 def mean_over_problems(values: Floats, level: float = LEVEL, seed: int = 0) -> Estimate:
     """Return the mean of values [P] with an interval for new problems; for one policy, or one difference."""
-    return _percentile(values, weights(len(values), seed) @ values, level, "bootstrap over problems")
+    means = counts(len(values), seed) @ values / max(len(values), 1)
+    return _percentile(values, means, level, "bootstrap over problems")
 
 
 def mean(scores: Floats, level: float = LEVEL, seed: int = 0) -> Estimate:
     """Return the mean of scores [S, P] with an interval for new seeds and new problems."""
-    means = _resampled(scores, weights(scores.shape[1], seed), seed + 1)
+    means = _resampled(scores, counts(scores.shape[1], seed), seed + 1)
     return _percentile(scores, means, level, "bootstrap over seeds and problems")
 
 
@@ -41,25 +42,26 @@ def difference(
     """Return mean(first) − mean(second) of [S1, P] and [S2, P]; arguments as `crossed.difference`."""
     if paired_seeds:
         return mean(first - second, level, seed)
-    problems = weights(first.shape[1], seed)
+    problems = counts(first.shape[1], seed)
     means = _resampled(first, problems, seed + 1) - _resampled(second, problems, seed + 2)
     gap = first.mean(axis=0) - second.mean(axis=0)
     return _percentile(gap, means, level, "bootstrap over seeds (not paired) and problems")
 
 
 @lru_cache(maxsize=16)
-def weights(count: int, seed: int = 0, resamples: int = RESAMPLES) -> Floats:
-    """Return the weight of each of `count` units in each resample, [B, count]; rows sum to 1. Read-only."""
-    if count == 0:
+def counts(units: int, seed: int = 0, resamples: int = RESAMPLES) -> Floats:
+    """Return how often each unit is drawn in each resample, [B, units]; rows sum to `units`. Read-only."""
+    if units == 0:
         return np.zeros((resamples, 0))
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples) / count
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(units, np.full(units, 1 / units), size=resamples).astype(float)
     drawn.flags.writeable = False
     return drawn
 
 
 def _resampled(scores: Floats, problems: Floats, seed: int) -> Floats:
-    """Return resampled means [B] of scores [S, P] for problem weights [B, P]."""
-    return (weights(len(scores), seed) * (problems @ scores.T)).sum(axis=1)
+    """Return resampled means [B] of scores [S, P] for the counts of problems [B, P]."""
+    return (counts(len(scores), seed) * (problems @ scores.T)).sum(axis=1) / scores.size
 
 
 def _percentile(values: Floats, means: Floats, level: float, method: str) -> Estimate:

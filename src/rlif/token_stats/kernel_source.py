@@ -1,5 +1,6 @@
-# pyright: basic, reportMissingImports=false
-# (Triton's language, a subset of Python without types; the package need not be installed.)
+# pyright: basic, reportMissingImports=false, reportOperatorIssue=false, reportGeneralTypeIssues=false
+# pyright: reportAssignmentType=false, reportAttributeAccessIssue=false
+# (Triton's language, a subset of Python with types of its own; the package need not be installed.)
 """The Triton kernel: every statistic of a token from one read of its logits.
 
 One program per token walks the vocabulary in blocks. Each of its BLOCK lanes keeps the largest logit it has
