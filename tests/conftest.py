@@ -1,4 +1,4 @@
-"""Started in the background (`make test &`), the suite inherits an ignored SIGINT, which Python leaves ignored.
+"""Started in the background (`make test &`), the suite inherits an ignored SIGINT, which Python leaves so.
 
 Tests of Ctrl-C, and the processes that they start, need it as it is in the foreground.
 """
