@@ -254,4 +254,7 @@ def test_bootstrap_interval():
     assert high == pytest.approx(0.3 + half_width, abs=0.02)
     assert bootstrap_ci(rates) == (low, high)
     assert bootstrap_ci([0.5, 0.5]) == (0.5, 0.5)
+    # None of 50: 0.929^50 = 2.5%, so a share of 7.1% would still give none that often. No certainty.
+    assert bootstrap_ci([0.0] * 50) == (0.0, pytest.approx(0.0711, abs=1e-4))
+    assert bootstrap_ci([1.0] * 50) == (pytest.approx(1 - 0.0711, abs=1e-4), 1.0)
     assert all(map(math.isnan, bootstrap_ci([]) + bootstrap_ci([1.0, math.nan])))

@@ -166,7 +166,7 @@ class TestSummary:
             "4 programs for 2 of 2 problems, 2 each; mode native, isolation bwrap",
         ]
         assert ["pass@1", "0.500", "0.500 to 0.500", "2"] in rows  # one right sample of two, for each problem
-        assert ["pass@2", "1.000", "1.000 to 1.000", "2"] in rows
+        assert ["pass@2", "1.000", "0.158 to 1.000", "2"] in rows  # 2 of 2, exact: 0.158^2 = 2.5%
         for status, count, share in (
             ("passed", "2", "50.0%"),
             ("wrong_answer", "1", "25.0%"),
@@ -181,8 +181,8 @@ class TestSummary:
         output = run_grade(files).stdout
         assert "5 programs for 2 of 2 problems, 2 to 3 each" in output
         rows = [line.split() for line in output.splitlines()]
-        assert ["pass@2", "1.000", "1.000", "to", "1.000", "2"] in rows
-        assert ["pass@3", "1.000", "1.000", "to", "1.000", "1"] in rows
+        assert ["pass@2", "1.000", "0.158", "to", "1.000", "2"] in rows
+        assert ["pass@3", "1.000", "0.025", "to", "1.000", "1"] in rows
         assert "over the problems with at least k programs" in output
 
     def test_the_slowest_problems_come_first(self, files: Path):

@@ -35,7 +35,14 @@ def bootstrap_ci(
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the mean over problems (Efron & Tibshirani 1993).
 
-    per_problem_values: one value a problem, [P]. The interval is (NaN, NaN) for no problems or any NaN.
+    Where every problem is at 0, or every one at 1, all resamples are alike and the bootstrap would claim
+    certainty: the interval is then the exact binomial one (Clopper & Pearson 1934), 0 to .071 for 0 of 50.
+
+    per_problem_values: one share a problem, [P]. The interval is (NaN, NaN) for no problems or any NaN.
     """
+    shares = set(map(float, per_problem_values))
+    if shares in ({0.0}, {1.0}):
+        reach = 1 - ((1 - level) / 2) ** (1 / len(per_problem_values))
+        return (0.0, reach) if shares == {0.0} else (1 - reach, 1.0)
     found = mean_over_problems(np.asarray(per_problem_values, dtype=float), level, seed)
     return found.low, found.high
