@@ -59,6 +59,7 @@ class Server:
     url: str = ""
     _answered: int = 0
     _inside: int = 0
+    _closed: bool = False
     _drawing: threading.Lock = field(default_factory=threading.Lock)
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,10 +76,15 @@ class Server:
                 return fault
             time.sleep(self.delay_s)
             with self._drawing:
-                return self._complete(path, body)
+                return Fault() if self._closed else self._complete(path, body)
         finally:
             with self._counting:
                 self._inside -= 1
+
+    def close(self) -> None:
+        """Let what is being drawn end and draw no more: it would disturb who draws next in this process."""
+        with self._drawing:
+            self._closed = True
 
     def _fault(self, path: str, body: dict[str, Any], authorization: str) -> Fault | None:
         if self.dies_after is not None and self._answered >= self.dies_after:
@@ -171,6 +177,7 @@ def serve(generator: TransformersGenerator, port: int = 0, model: str = "model")
         yield server
     finally:
         http.shutdown()
+        server.close()
         http.server_close()
         thread.join()
 

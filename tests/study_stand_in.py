@@ -16,7 +16,7 @@ run = RunDir(sys.argv[1])
 config = run.config()
 behaviour = config["name"].partition("-")[0]
 seed, total = config["seed"], sum(stage["steps"] for stage in config["stages"])
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def mended():
@@ -44,6 +44,12 @@ def say(state, error=""):
     run.write_status(
         RunState(state=state, step=step, total_steps=total, stage="s", error=error, pid=os.getpid())
     )
+
+
+def wait():
+    end = time.monotonic() + PATIENCE_S
+    while not mended() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def stop(*_):
@@ -78,12 +84,13 @@ say("running")
 if behaviour == "fails" and not mended():
     say("failed", "ValueError: out of luck")
     sys.exit(1)
-end = time.monotonic() + PATIENCE_S
-while behaviour in ("hangs", "stubborn") and not mended() and time.monotonic() < end:
-    time.sleep(0.01)
+if behaviour in ("hangs", "stubborn"):
+    wait()
 if step == 0:
     evaluate()
 while step < total:
+    if behaviour.startswith("halfway") and step == total // 2:
+        wait()
     time.sleep(pause)
     step += 1
     evaluate()
