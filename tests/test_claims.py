@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from rlif.conclusions import results
+from rlif.conclusions.claims import CLAIMS, ClaimResult, Results, Verdict, judge
+from rlif.conclusions.claims.data import COLUMNS
+from rlif.conclusions.claims.judging import Holds, verdict_of
+from rlif.conclusions.claims.table import markdown, terminal_table
 from rlif.errors import UserError
-from rlif.study import export
-from rlif.study.claims import CLAIMS, ClaimResult, Results, Verdict, judge
-from rlif.study.claims.data import COLUMNS
-from rlif.study.claims.judging import Holds, verdict_of
-from rlif.study.claims.table import markdown, terminal_table
 
 Curve = Callable[[float], float]  # of the share of the budget that is spent
 REWARDS = {"rlvr": "unit_tests"}
@@ -309,7 +309,7 @@ def test_the_verdict_table():
 
 
 def test_claims_read_what_studies_export():
-    assert set(COLUMNS) <= set(export.COLUMNS)
+    assert set(COLUMNS) <= set(results.COLUMNS)
 
 
 def test_no_limit_on_the_train_set_is_no_level_of_it():

@@ -14,11 +14,12 @@ from synthetic_study import SCRIPTS, Script, piecewise, rollout_rows, step_recor
 from typer.testing import CliRunner
 
 from rlif.cli.report import report
+from rlif.conclusions.families import role_of
 from rlif.diagnostics import Verdict
 from rlif.errors import UserError
 from rlif.records import Role, RunDir, RunState, StudyDir
 from rlif.report import build_report, terminal_table
-from rlif.report.load import load_study, role_of
+from rlif.report.load import load_study
 from rlif.report.samples import MAX_CHARACTERS, samples
 from rlif.report.style import styles
 from rlif.report.table import SYMBOLS, TERMINAL, markdown

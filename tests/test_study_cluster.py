@@ -3,7 +3,6 @@
 The runs are stand-ins (study_stand_in.py).
 """
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.live import Live
 
 from rlif.cli.study_display import left, plan_json, plan_table, progress_table
+from rlif.conclusions.results import export as write_tables
+from rlif.conclusions.results import results
 from rlif.config import read_table, validated
 from rlif.errors import UserError
 from rlif.records import StudyDir
@@ -18,8 +20,6 @@ from rlif.study.checks import refuse_impossible, weaknesses
 from rlif.study.cluster import RayScheduler
 from rlif.study.config import load_study
 from rlif.study.expand import expand
-from rlif.study.export import export as write_tables
-from rlif.study.export import results
 from rlif.study.local import LocalScheduler, processes_for
 from rlif.study.plan import make_plan
 from rlif.study.progress import RunProgress, study_progress
@@ -123,7 +123,7 @@ def claims(
     ] = False,
 ) -> None:
     """Judge the claims C1 to C6 on a study's results: verdict, estimate, what could have been seen."""
-    from rlif.study.claims import judge, table
+    from rlif.conclusions.claims import judge, table
 
     found = judge(results(directory))
     if markdown:

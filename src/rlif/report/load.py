@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rlif.conclusions.families import role_of
 from rlif.diagnostics import Findings, TransferComparison, compare_transfer, diagnose
 from rlif.errors import UserError
 from rlif.records import EvalRecord, Role, RunDir, RunInfo, RunState, StepRecord, StudyDir, StudyInfo
-
-CONTROLS = frozenset({"random", "constant", "length", "format"})
-VERIFIABLE = frozenset({"unit_tests"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +79,6 @@ def load_study(path: str | Path) -> Study:
     if not any(run.steps or run.evals for run in runs):
         raise UserError(f"Nothing has been recorded in {path} yet.", "Train first, then report.")
     return Study(path, info.name, info.description, runs, _transfers(runs))
-
-
-def role_of(steps: list[StepRecord]) -> Role:
-    """Return the role of a run by the rewards that each of its stages was trained on."""
-    stages: dict[str, set[str]] = {}
-    for record in steps:
-        stages.setdefault(record.stage, set()).update(record.rewards)
-    kinds = list(stages.values())
-    if not kinds or not any(kinds):
-        return Role.INTRINSIC
-    if len(kinds) > 1 and kinds[-1] <= VERIFIABLE and not kinds[0] <= VERIFIABLE:
-        return Role.TRANSFER
-    used = set[str].union(*kinds)
-    if used <= VERIFIABLE:
-        return Role.VERIFIABLE
-    if used <= CONTROLS:
-        return Role.CONTROL
-    return Role.MIXTURE if used & VERIFIABLE else Role.INTRINSIC
 
 
 def _run(info: RunInfo, directory: RunDir) -> Run:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rlif.conclusions.claims.data import Arm, Results
+from rlif.conclusions.claims.judging import Holds, above, both, compare, one_of, verdict_of
+from rlif.conclusions.claims.scores import Floats, LacksRuns, Run, lifetimes, pooled
+from rlif.conclusions.claims.types import Evidence, Judgement, Rules, Unit, claim
 from rlif.statistics import runs as over_runs
 from rlif.statistics.estimate import Estimate
 from rlif.statistics.survival import kaplan_meier
-from rlif.study.claims.data import Arm, Results
-from rlif.study.claims.judging import Holds, above, both, compare, one_of, verdict_of
-from rlif.study.claims.scores import Floats, LacksRuns, Run, lifetimes, pooled
-from rlif.study.claims.types import Evidence, Judgement, Rules, Unit, claim
 
 Span = tuple[int, int]
 """(later step, earlier step) of a change."""

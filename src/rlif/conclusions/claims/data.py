@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from rlif.conclusions.claims.scores import At, Evaluation, LacksRuns, Run, Table, change, table
 from rlif.errors import UserError, did_you_mean
-from rlif.study.claims.scores import At, Evaluation, LacksRuns, Run, Table, change, table
 
 AXES = {"train_size": "train size", "num_generations": "rollouts a prompt", "temperature": "temperature"}
 """Columns that a study varies one at a time, and their names in words."""

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
+from rlif.conclusions.claims.data import AXES, Results
+from rlif.conclusions.claims.judging import Holds, compare, verdict_of
+from rlif.conclusions.claims.scores import Run, lifetimes
+from rlif.conclusions.claims.types import Evidence, Judgement, Rules, Unit, Verdict, claim
 from rlif.statistics.estimate import Estimate
 from rlif.statistics.hazard import hazard_trend, trend_p_value
 from rlif.statistics.survival import kaplan_meier
-from rlif.study.claims.data import AXES, Results
-from rlif.study.claims.judging import Holds, compare, verdict_of
-from rlif.study.claims.scores import Run, lifetimes
-from rlif.study.claims.types import Evidence, Judgement, Rules, Unit, Verdict, claim
 
 
 @claim(

@@ -13,9 +13,9 @@ from enum import StrEnum
 
 import numpy as np
 
+from rlif.conclusions.claims.types import Comparison, Evidence, Judgement, Rules, Unit, Verdict
 from rlif.statistics.estimate import Estimate
 from rlif.statistics.holm import holm
-from rlif.study.claims.types import Comparison, Evidence, Judgement, Rules, Unit, Verdict
 
 
 class Holds(StrEnum):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from rlif.conclusions.claims.types import ClaimResult, Unit, Verdict
 from rlif.statistics.estimate import Estimate
-from rlif.study.claims.types import ClaimResult, Unit, Verdict
 
 COLUMNS = ("claim", "verdict", "estimate", "detectable", "runs")
 STYLES = {Verdict.SUPPORTED: "green", Verdict.NOT_SUPPORTED: "red", Verdict.UNDECIDED: "yellow"}

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from rlif.conclusions.claims.data import Arm, Results
+from rlif.conclusions.claims.judging import Holds, below, compare, verdict_of
+from rlif.conclusions.claims.scores import LacksRuns, pooled
+from rlif.conclusions.claims.types import Evidence, Judgement, Rules, claim
 from rlif.statistics.equivalence import equivalence
 from rlif.statistics.estimate import Estimate
-from rlif.study.claims.data import Arm, Results
-from rlif.study.claims.judging import Holds, below, compare, verdict_of
-from rlif.study.claims.scores import LacksRuns, pooled
-from rlif.study.claims.types import Evidence, Judgement, Rules, claim
 
 
 @claim(

@@ -6,12 +6,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from rlif.conclusions.families import family_of, reward_text, rlif_steps
+from rlif.conclusions.results import COLUMNS, export, results
 from rlif.config import RunConfig
 from rlif.errors import UserError
 from rlif.records import EvalRecord, RunState, StepRecord, StudyDir
 from rlif.study.expand import expand, study_info
-from rlif.study.export import COLUMNS, export, results
-from rlif.study.families import family_of, reward_text, rlif_steps
 from rlif.study.schema import StudyConfig
 
 STUDY = StudyConfig.model_validate(

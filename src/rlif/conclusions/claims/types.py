@@ -10,11 +10,11 @@ from enum import StrEnum
 
 import polars as pl
 
+from rlif.conclusions.claims.data import Results
+from rlif.conclusions.claims.scores import LacksRuns
 from rlif.diagnostics.thresholds import Thresholds
 from rlif.statistics.estimate import NAN, Estimate
 from rlif.statistics.power import minimal_detectable_effect
-from rlif.study.claims.data import Results
-from rlif.study.claims.scores import LacksRuns
 
 _MARGIN = Thresholds().margin
 

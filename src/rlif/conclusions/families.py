@@ -1,8 +1,9 @@
 """What kind of reward a run was trained on, in words that results are grouped by."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rlif.config import RunConfig
+from rlif.records import Role, StepRecord
 from rlif.rewards import AnyReward, Combination
 
 FAMILIES = {
@@ -22,6 +23,25 @@ FAMILIES = {
 """Family -> its rewards. Those that are of two kinds, or of none, are in no family."""
 
 _FAMILY_OF = {reward: family for family, rewards in FAMILIES.items() for reward in rewards}
+
+
+def role_of(steps: Sequence[StepRecord]) -> Role:
+    """Return the role of a run by the rewards that each of its stages was trained on."""
+    tests = set(FAMILIES["verifiable"])
+    stages: dict[str, set[str]] = {}
+    for record in steps:
+        stages.setdefault(record.stage, set()).update(record.rewards)
+    kinds = list(stages.values())
+    if not kinds or not any(kinds):
+        return Role.INTRINSIC
+    if len(kinds) > 1 and kinds[-1] <= tests and not kinds[0] <= tests:
+        return Role.TRANSFER
+    used = set[str].union(*kinds)
+    if used <= tests:
+        return Role.VERIFIABLE
+    if used <= set(FAMILIES["control"]):
+        return Role.CONTROL
+    return Role.MIXTURE if used & tests else Role.INTRINSIC
 
 
 def reward_text(config: RunConfig) -> str:

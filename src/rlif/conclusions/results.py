@@ -11,14 +11,13 @@ from typing import Any
 
 import polars as pl
 
+from rlif.conclusions.families import family_of, reward_text, rlif_steps, role_of
 from rlif.config import RunConfig, validated
 from rlif.diagnostics import diagnose
 from rlif.errors import UserError
 from rlif.records import EvalRecord, RunDir, RunInfo, StepRecord, StudyDir
 from rlif.records.files import write_atomic
 from rlif.records.schema import NAN
-from rlif.report.load import role_of
-from rlif.study.families import family_of, reward_text, rlif_steps
 
 OF_EVALUATION = (
     "pass_at_1",

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rlif.conclusions.claims.data import Results
+from rlif.conclusions.claims.judging import Holds, above, compare, verdict_of
+from rlif.conclusions.claims.scores import Floats, LacksRuns, Run, Table, change, pooled
+from rlif.conclusions.claims.types import Evidence, Judgement, Rules, claim
 from rlif.diagnostics.thresholds import Thresholds
-from rlif.study.claims.data import Results
-from rlif.study.claims.judging import Holds, above, compare, verdict_of
-from rlif.study.claims.scores import Floats, LacksRuns, Run, Table, change, pooled
-from rlif.study.claims.types import Evidence, Judgement, Rules, claim
 
 
 def stop_step(run: Run, thresholds: Thresholds | None = None) -> int:

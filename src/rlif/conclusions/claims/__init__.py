@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from rlif.study.claims import table
-from rlif.study.claims.axes import speed
-from rlif.study.claims.course import collapse, early_gain, shortening
-from rlif.study.claims.data import Results
-from rlif.study.claims.judging import above, alone, below
-from rlif.study.claims.stopping import stopping_helps
-from rlif.study.claims.transfer import no_better_start
-from rlif.study.claims.types import Claim, ClaimResult, Judgement, Rules, Verdict, claim
+from rlif.conclusions.claims import table
+from rlif.conclusions.claims.axes import speed
+from rlif.conclusions.claims.course import collapse, early_gain, shortening
+from rlif.conclusions.claims.data import Results
+from rlif.conclusions.claims.judging import above, alone, below
+from rlif.conclusions.claims.stopping import stopping_helps
+from rlif.conclusions.claims.transfer import no_better_start
+from rlif.conclusions.claims.types import Claim, ClaimResult, Judgement, Rules, Verdict, claim
 
 __all__ = [
     "CLAIMS",
