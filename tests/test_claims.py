@@ -15,6 +15,7 @@ from rlif.conclusions import results
 from rlif.conclusions.claims import CLAIMS, ClaimResult, Results, Verdict, judge
 from rlif.conclusions.claims.data import COLUMNS
 from rlif.conclusions.claims.judging import Holds, verdict_of
+from rlif.conclusions.claims.scores import lifetimes
 from rlif.conclusions.claims.table import markdown, terminal_table
 from rlif.errors import UserError
 
@@ -35,7 +36,7 @@ def through(*values: float) -> Curve:
 
 @dataclass(frozen=True)
 class Script:
-    """What an arm does: pass@1, length, reasoning rate over the budget, and when its runs fall for good."""
+    """What an arm does: pass@1, length, reasoning rate over the budget."""
 
     arm: str
     role: str = "intrinsic"
@@ -43,7 +44,6 @@ class Script:
     accuracy: Curve = lambda spent: 0.45
     length: Curve = lambda spent: 60
     reasoning: Curve = lambda spent: 0.5
-    decline: float = math.nan
     seeds: int = 5
     spread: float = 0.01  # standard deviation between seeds
     settings: tuple[tuple[str, Any], ...] = ()
@@ -52,7 +52,7 @@ class Script:
 RANDOM = Script("random", "control", "control")
 RLVR = Script("rlvr", "verifiable", "verifiable", through(0.45, 0.55, 0.6))
 RISE_AND_FALL = through(0.45, 0.57, 0.4, 0.3, 0.25)
-FALLEN = {"accuracy": RISE_AND_FALL, "length": through(60, 55, 30, 20, 15), "decline": 10.0}
+FALLEN = {"accuracy": RISE_AND_FALL, "length": through(60, 55, 30, 20, 15)}
 CERTAINTY = [
     Script(name, **FALLEN, reasoning=through(0.5, 0.1)) for name in ("self_certainty", "token_entropy")
 ]
@@ -86,7 +86,7 @@ def _run(script: Script, seed: int, difficulty: Any, rng: np.random.Generator) -
             "total_steps": BUDGET, "step": step, "mode": "sampled", "samples": SAMPLES,
             "problems": [f"p{i}" for i in range(PROBLEMS)], "complete": True,
             "correct": rng.binomial(SAMPLES, chance).tolist(),
-            "decline_step": script.decline, "dead_step": math.nan, "length_mean": script.length(spent),
+            "dead_step": math.nan, "length_mean": script.length(spent),
             "reasoning_rate": script.reasoning(spent) + rng.normal(0, 0.01),
             "reasoning_share": script.reasoning(spent), "truncated": 0.0, "no_code": 0.0,
             "entropy": 0.3 if step else math.nan,
@@ -160,7 +160,7 @@ def test_c2_is_refuted_by_one_reward_that_does_not_fall():
 
 def test_c2_tells_how_many_runs_fell():
     assert (
-        "10 of 10 runs fell for good within the budget, half of them from step 10"
+        "10 of 10 runs lost 10% of their best within the budget, half of them by step 20"
         in result(COLLAPSING, "C2").details[0]
     )
 
@@ -173,22 +173,29 @@ def test_c3_needs_both_length_and_reasoning():
 CENTRE = {"temperature": 1.0, "train_size": 128}
 
 
-def axis(column: str, declines: dict[Any, list[float]]) -> list[Script]:
+def falling(step: float) -> Curve:
+    """Half of the answers are right, and two in ten from a step on (NaN: never)."""
+    return lambda spent: 0.2 if spent * BUDGET >= step else 0.5
+
+
+def axis(column: str, falls: dict[Any, list[float]]) -> list[Script]:
     """Runs of one certainty reward along an axis: for each level the step at which each seed falls."""
     return [
-        Script("self_certainty", seeds=1, decline=step, settings=(
+        Script("self_certainty", accuracy=falling(step), seeds=1, settings=(
             (column, level), ("seed", seed), ("run", f"{column}{level}s{seed}"),
             ("variation", "" if level == CENTRE[column] else f"{column}={level}"),
         ))
-        for level, steps in declines.items()
+        for level, steps in falls.items()
         for seed, step in enumerate(steps)
     ]  # fmt: skip
 
 
 HOT = axis(
-    "temperature", {0.6: [math.nan] * 5, 1.0: [30.0, 40, 30, math.nan, 30], 1.4: [10.0, 10, 0, 20, 10]}
+    "temperature", {0.6: [math.nan] * 5, 1.0: [30.0, 40, 30, math.nan, 30], 1.4: [10.0, 10, 10, 20, 10]}
 )
-LARGE = axis("train_size", {8: [math.nan] * 5, 128: [math.nan] * 3 + [30.0, 40], 1024: [10.0, 10, 20, 0, 10]})
+LARGE = axis(
+    "train_size", {8: [math.nan] * 5, 128: [math.nan] * 3 + [30.0, 40], 1024: [10.0, 10, 20, 10, 10]}
+)
 
 
 def test_c4_needs_temperature_and_one_reading_of_sample_size():
@@ -204,6 +211,14 @@ def test_c4_needs_temperature_and_one_reading_of_sample_size():
         in found.details
     )
     assert verdict(study(*HOT), "C4") is UNDECIDED  # nothing is known of sample size
+
+
+def test_lifetimes_of_unequal_budgets_end_with_the_shortest():
+    """A fall after it counts for no run, since the others had no time to show theirs."""
+    late, early = (Script(f"from {step}", accuracy=falling(step), seeds=1) for step in (40, 10))
+    runs = Results(study(late, early).filter((pl.col("arm") == "from 40") | (pl.col("step") <= 30))).runs
+    steps, fallen = lifetimes(sorted(runs, key=lambda run: run.last), share=0.1)
+    assert (steps.tolist(), fallen.tolist()) == ([10, 30], [True, False])
 
 
 def test_c4_is_refuted_by_an_axis_that_does_nothing():
@@ -275,8 +290,8 @@ def test_incomplete_runs_are_left_out_and_counted():
 
 
 def test_a_table_without_the_columns_is_refused():
-    with pytest.raises(UserError, match="lack the columns: decline_step"):
-        judge(COLLAPSING.drop("decline_step"))
+    with pytest.raises(UserError, match="lack the columns: dead_step"):
+        judge(COLLAPSING.drop("dead_step"))
 
 
 def test_a_claim_of_ones_own():

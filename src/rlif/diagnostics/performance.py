@@ -77,13 +77,42 @@ def collapse(
     accuracy = [list(zip(training.steps.tolist(), training.values.tolist(), strict=True))]
     decline = None
     if found is not None:
-        held_out = [(r.step, r.pass_at_1) for r in evals if r.mode == found.mode]
-        accuracy.append(held_out)
-        smoothed = smooth(np.array([value for _, value in held_out]), 3)
-        if found.drop.above_zero:
-            decline = held_out[int(np.nanargmax(smoothed))][0]
+        judged = [r for r in evals if r.mode == found.mode and np.isfinite(r.pass_at_1)]
+        accuracy.append([(r.step, r.pass_at_1) for r in judged])
+        decline = decline_step([r.step for r in judged], shared_scores(judged))
     dead = [step for line in accuracy if (step := _first_below(line, t.dead)) is not None]
     return Collapse(accuracy_step=min(dead, default=None), decline_step=decline)
+
+
+def decline_step(steps: Sequence[int], scores: Floats) -> int | None:
+    """Return the step from which pass@1 fell for good: the peak of its smoothed course, if it fell at all.
+
+    Args:
+        steps: of E evaluations, ascending.
+        scores: share of right samples [E, P]; the drop from the best to the last must exclude 0.
+    """
+    if len(steps) < 2 or not best_minus(scores, -1).above_zero:
+        return None
+    return steps[int(smooth(scores.mean(axis=1), 3).argmax())]
+
+
+def loss_step(steps: Sequence[int], scores: Floats, share: float) -> int | None:
+    """Return the first evaluation that has lost a share of the best before it, beyond chance.
+
+    It looks only back, so that it can be the event of a survival analysis: `decline_step` looks ahead, and a
+    longer budget could take it back.
+
+    Args:
+        steps: of E evaluations, ascending.
+        scores: share of right samples [E, P].
+        share: of the best, in (0, 1].
+    """
+    means = scores.mean(axis=1)
+    for e in range(1, len(steps)):
+        low_enough = means[e] <= (1 - share) * means[:e].max()
+        if low_enough and best_minus(scores[: e + 1], -1).above_zero:
+            return steps[e]
+    return None
 
 
 def shared_scores(evals: Sequence[EvalRecord]) -> Floats:

@@ -16,10 +16,10 @@ from rlif.statistics.survival import kaplan_meier
 @claim(
     "C4",
     "The speed of collapse depends on sample size (train set or rollouts) and on temperature.",
-    "The hazard of falling for good changes with temperature, and with train size or rollouts per prompt: "
-    "log-rank test for trend in log2 of the setting, rewards as strata, permutation p-value, Holm over the "
-    "three. No influence: the ratio of hazards for each doubling lies within 1/{rules.hazard_ratio:g} and "
-    "{rules.hazard_ratio:g}.",
+    "The hazard of losing {rules.fall:.0%} of the best pass@1 so far changes with temperature, and with "
+    "train size or rollouts per prompt: log-rank test for trend in log2 of the setting, rewards as strata, "
+    "permutation p-value, Holm over the three. No influence: the ratio of hazards for each doubling lies "
+    "within 1/{rules.hazard_ratio:g} and {rules.hazard_ratio:g}.",
 )
 def speed(results: Results, rules: Rules) -> Judgement:
     """Judge C4 on the certainty arms that vary along an axis, all else as at the centre."""
@@ -31,7 +31,7 @@ def speed(results: Results, rules: Rules) -> Judgement:
         headline=evidence[-1].estimate,
         quantity="ratio of the hazards of collapse for each doubling of the temperature",
         comparisons=comparisons,
-        details=[_medians(results, axis, name) for axis, name in AXES.items()],
+        details=[_medians(results, axis, name, rules) for axis, name in AXES.items()],
         unit=Unit.RATIO,
     )
 
@@ -48,7 +48,7 @@ def _along(results: Results, axis: str, name: str, rules: Rules) -> Evidence:
     runs = _varied(results, axis)
     if not runs:
         return Evidence(name, Estimate(), math.nan, math.nan, (), Unit.RATIO)
-    steps, fallen = lifetimes(runs)
+    steps, fallen = lifetimes(runs, rules.fall)
     x = np.log2([float(getattr(run, axis)) for run in runs])
     arms = np.array([run.arm for run in runs])
     trend = hazard_trend(steps, fallen, x, arms)
@@ -67,12 +67,12 @@ def _varied(results: Results, axis: str) -> list[Run]:
     return [run for run in results.along(axis) if run.family == "certainty" and run.role == "intrinsic"]
 
 
-def _medians(results: Results, axis: str, name: str) -> str:
+def _medians(results: Results, axis: str, name: str, rules: Rules) -> str:
     """Return a sentence with the runs that fell at each level, and the median step."""
     runs = _varied(results, axis)
     parts: list[str] = []
     for level in sorted({float(getattr(run, axis)) for run in runs}):
-        steps, fallen = lifetimes([run for run in runs if getattr(run, axis) == level])
+        steps, fallen = lifetimes([run for run in runs if getattr(run, axis) == level], rules.fall)
         median = kaplan_meier(steps, fallen).median().estimate
         when = "" if math.isnan(median) else f", median step {median:.0f}"
         parts.append(f"{level:g}: {fallen.sum()} of {len(fallen)}{when}")

@@ -63,7 +63,7 @@ def collapse(results: Results, rules: Rules) -> Judgement:
         headline=_pooled(arms, spans, rules),
         quantity="pass@1 lost since the best step, mean over certainty rewards",
         comparisons=comparisons,
-        details=[_lifetimes([run for arm in arms for run in arm.runs])],
+        details=[_lifetimes([run for arm in arms for run in arm.runs], rules)],
     )
 
 
@@ -155,12 +155,12 @@ def _by_seed(arms: Sequence[Arm], values: Sequence[Floats]) -> Floats:
     return np.array([np.mean([values[seed] for values in of_arm]) for seed in seeds], dtype=float)
 
 
-def _lifetimes(runs: Sequence[Run]) -> str:
-    steps, fallen = lifetimes(runs)
+def _lifetimes(runs: Sequence[Run], rules: Rules) -> str:
+    steps, fallen = lifetimes(runs, rules.fall)
     median = kaplan_meier(steps, fallen).median().estimate
-    when = "" if math.isnan(median) else f", half of them from step {median:.0f}"
+    when = "" if math.isnan(median) else f", half of them by step {median:.0f}"
     dead = sum(not math.isnan(run.dead_step) for run in runs)
     return (
-        f"{fallen.sum()} of {len(runs)} runs fell for good within the budget{when} (Kaplan-Meier); "
-        f"{dead} went below 1% of right answers."
+        f"{fallen.sum()} of {len(runs)} runs lost {rules.fall:.0%} of their best within the budget{when} "
+        f"(Kaplan-Meier); {dead} went below 1% of right answers."
     )

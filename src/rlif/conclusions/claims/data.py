@@ -26,8 +26,6 @@ _OF_RUN = (
     "num_generations",
     "train_size",
     "rlif_steps",
-    "total_steps",
-    "decline_step",
     "dead_step",
 )
 COLUMNS = ("study", "run", *_OF_RUN, "step", "mode", "samples", "problems", "correct", "complete", *SIGNALS)

@@ -1,6 +1,5 @@
 """Runs as objects, and tables of their scores, [runs, problems], to do statistics with."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlif.diagnostics.performance import loss_step
 from rlif.statistics import crossed
 from rlif.statistics.estimate import LEVEL, Estimate
 
@@ -50,8 +50,6 @@ class Run:
     num_generations: int
     train_size: float
     rlif_steps: int
-    total_steps: int
-    decline_step: float
     dead_step: float
     evaluations: dict[int, Evaluation] = field(repr=False)
 
@@ -125,11 +123,21 @@ def pooled(tables: Sequence[Table]) -> Table:
     return Table(np.mean(rows, axis=0), kept, tuple(shared))
 
 
-def lifetimes(runs: Sequence[Run]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the step at which each run began to fall for good, or its budget, and whether it fell; [N]."""
-    fallen = np.array([not math.isnan(run.decline_step) for run in runs])
-    steps = [run.total_steps if math.isnan(run.decline_step) else run.decline_step for run in runs]
+def lifetimes(runs: Sequence[Run], share: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the step at which each run had lost a share of its best, or the budget, and whether it had; [N].
+
+    The budget is that of the shortest run: what others lost after it counts as not seen.
+    """
+    budget = min((run.last for run in runs), default=0)
+    lost = [_loss_step(run, share) for run in runs]
+    fallen = np.array([step is not None and step <= budget for step in lost], dtype=bool)
+    steps = [step if step is not None and step <= budget else budget for step in lost]
     return np.array(steps, dtype=float), fallen
+
+
+def _loss_step(run: Run, share: float) -> int | None:
+    scores = [evaluation.scores for evaluation in run.evaluations.values()]
+    return loss_step(list(run.evaluations), _table((run,) * len(scores), scores).values, share)
 
 
 def _table(runs: tuple[Run, ...], scores: list[dict[str, float]]) -> Table:

@@ -44,6 +44,7 @@ class Rules:
         pass_at_1: smallest difference of pass@1 that matters: less is "no gain", "no fall", "no improvement".
             The margin of `rlif.diagnostics.Thresholds`.
         loss: smallest part of its length, or of its reasoning, that a run must lose to count as losing any.
+        fall: a run has collapsed, for C4, when it lost this part of its best pass@1 so far, beyond chance.
         hazard_ratio: a setting that changes the rate of collapse by less, a doubling, has no influence.
         early: gains count as early up to this part of the budget.
     """
@@ -51,6 +52,7 @@ class Rules:
     alpha: float = 0.05
     pass_at_1: float = _MARGIN
     loss: float = 0.1
+    fall: float = 0.1
     hazard_ratio: float = 1.25
     early: float = 0.5
 
