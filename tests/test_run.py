@@ -51,7 +51,12 @@ def settings(model: Path, **changes: Any) -> dict[str, Any]:
         },
         "stages": [
             {"name": "rlif", "steps": 4, "reward": "self_certainty"},
-            {"name": "rlvr", "steps": 2, "reward": ["unit_tests", {"type": "random", "weight": 0.5}]},
+            {
+                "name": "rlvr",
+                "steps": 2,
+                "problems": {"name": "minicode", "limit": 2},  # the few that have tests, say
+                "reward": ["unit_tests", {"type": "random", "weight": 0.5}],
+            },
         ],
         "evaluation": {
             "every": 2,
@@ -121,6 +126,16 @@ def test_the_second_stage_continues_from_the_model_of_the_first(finished: Path) 
     assert second is not None
     state = json.loads((second / "trainer_state.json").read_text())
     assert (first.name, second.name, state["global_step"]) == ("checkpoint-4", "checkpoint-2", 2)
+
+
+def test_a_stage_may_have_problems_of_its_own(finished: Path) -> None:
+    record = RunDir(finished)
+    seen = {stage: set[str]() for stage in ("rlif", "rlvr")}
+    for step in record.rollout_steps():
+        table = record.rollouts(step)
+        seen[table["stage"][0]] |= set(table["problem_id"])
+    assert len(seen["rlif"]) > 2
+    assert len(seen["rlvr"]) == 2
 
 
 def test_rollouts_are_kept_with_their_rewards_and_verdicts(finished: Path) -> None:

@@ -102,6 +102,9 @@ class StageConfig(Strict):
 
     name: str = ""
     steps: int = Field(ge=1)
+    problems: ProblemsConfig | None = Field(
+        default=None, description="what this stage trains on instead of the run's: those with tests, say"
+    )
     reward: tuple[AnyReward, ...] = Field(min_length=1)
     grpo: GRPOTable = Field(default=GRPOTable(), description="settings that differ from [grpo] in this stage")
 
@@ -212,6 +215,10 @@ class RunConfig(Strict):
     def total_steps(self) -> int:
         """Steps of all stages."""
         return sum(stage.steps for stage in self.stages)
+
+    def stage_problems(self, index: int) -> ProblemsConfig:
+        """Return what one stage trains on."""
+        return self.stages[index].problems or self.problems
 
     def stage_grpo(self, index: int) -> GRPOTable:
         """Return the [grpo] settings of one stage, its own on top of the run's."""

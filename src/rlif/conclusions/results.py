@@ -102,7 +102,7 @@ def _rows(study: str, info: RunInfo, run: RunDir) -> Iterator[dict[str, Any]]:
         "seed": config.seed,
         "temperature": config.stage_grpo(0).temperature,
         "num_generations": config.stage_grpo(0).num_generations,
-        "train_size": config.problems.limit,
+        "train_size": config.stage_problems(0).limit,
         "rlif_steps": rlif_steps(config),
         "total_steps": config.total_steps,
         "collapse_step": float(min(both, default=NAN)),

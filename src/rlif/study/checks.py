@@ -20,7 +20,7 @@ def refuse_impossible(runs: Iterable[PlannedRun]) -> None:
     """
     seen = set[str]()
     for run in runs:
-        for table in (run.config.problems, run.config.evaluation.problems):
+        for table in (*_trained_on(run.config), run.config.evaluation.problems):
             key = table.model_dump_json()
             if key not in seen and table.name.partition("/")[0] != "livecodebench":
                 seen.add(key)
@@ -70,10 +70,17 @@ def weaknesses(runs: Sequence[PlannedRun]) -> list[str]:
 
 
 def trains_on_its_evaluation(config: RunConfig) -> bool:
-    """Whether both problem sets are drawn from one part of one data set, in windows that overlap."""
-    train, held_out = config.problems, config.evaluation.problems
+    """Whether a stage's problems and the evaluation's come from one part of a data set, in one window."""
+    return config.truth and any(_overlap(train, config.evaluation.problems) for train in _trained_on(config))
+
+
+def _trained_on(config: RunConfig) -> list[ProblemsConfig]:
+    return [config.stage_problems(index) for index in range(len(config.stages))]
+
+
+def _overlap(train: ProblemsConfig, held_out: ProblemsConfig) -> bool:
     same = (train.name, train.split, train.seed) == (held_out.name, held_out.split, held_out.seed)
     apart = (train.end and held_out.start and train.end <= held_out.start) or (
         held_out.end and train.start and held_out.end <= train.start
     )
-    return config.truth and same and not apart
+    return same and not apart

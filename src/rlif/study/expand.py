@@ -144,8 +144,11 @@ def _centre(study: StudyConfig, arm: StudyRun, seed: int | None) -> RunConfig:
 
 
 def _fingerprint(config: RunConfig) -> str:
-    """Return a hash of everything that a run's numbers follow from: all settings but its name."""
-    settings = config.model_dump(mode="json", exclude={"name"})
+    """Return a hash of everything that a run's numbers follow from: all settings but its name.
+
+    What is None is left out, so that a setting new in rlif, None by default, does not rename every run.
+    """
+    settings = config.model_dump(mode="json", exclude={"name"}, exclude_none=True)
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

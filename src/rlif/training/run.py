@@ -73,7 +73,9 @@ class _Run:
         if record.exists:
             record.create(config.model_dump(mode="json"))  # refuses another configuration
         self.main = PartialState().is_main_process
-        self.problems = _load(config.problems)
+        tables = [config.stage_problems(index) for index in range(len(config.stages))]
+        loaded = {table: _load(table) for table in dict.fromkeys(tables)}
+        self.problems = [loaded[table] for table in tables]
         self.held_out = _load(config.evaluation.problems) if config.truth else []
         table = config.sandbox
         limits = Limits(table.seconds, table.seconds, memory_mb=table.memory_mb)
@@ -107,7 +109,8 @@ class _Run:
 
     def _tell_leaks(self) -> None:
         """Warn of problems that are trained on and evaluated on; the run's leaks.txt names all of them."""
-        if leaks := find_leaks(self.problems, self.held_out):
+        trained_on = {problem.id: problem for problems in self.problems for problem in problems}
+        if leaks := find_leaks(list(trained_on.values()), self.held_out):
             text = "".join(f"{leak}\n" for leak in leaks)
             write_atomic(self.record.path / "leaks.txt", text.encode())
             leaked = len({leak.test.id for leak in leaks})
@@ -156,7 +159,7 @@ class _Run:
         offset: int,
         stop: StopOnSignal,
     ) -> None:
-        config, stage = self.config, self.config.stages[index]
+        config, stage, problems = self.config, self.config.stages[index], self.problems[index]
         model, tokenizer = load_model(source, config.dtype)
         table = config.stage_grpo(index)
         chat = tokenizer.chat_template is not None
@@ -167,10 +170,10 @@ class _Run:
             args=arguments,
             reward_funcs=list(stage.reward),
             train_dataset=stage_dataset(
-                self.problems, config.prompt_style, chat, stage.steps, table.prompts_per_step, arguments.seed
+                problems, config.prompt_style, chat, stage.steps, table.prompts_per_step, arguments.seed
             ),
             processing_class=tokenizer,
-            problems={problem.id: problem for problem in self.problems},
+            problems={problem.id: problem for problem in problems},
             sandbox=self.sandbox,
             token_stats_temperature=config.token_stats_temperature,
             extract=extract,
