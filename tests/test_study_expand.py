@@ -8,7 +8,7 @@ import pytest
 
 from rlif.errors import UserError
 from rlif.rewards import ALL_REWARDS
-from rlif.study.checks import refuse_impossible, trains_on_its_evaluation, weaknesses
+from rlif.study.checks import refuse_impossible, refuse_settings, trains_on_its_evaluation, weaknesses
 from rlif.study.config import load_study
 from rlif.study.expand import PlannedRun, expand
 from rlif.study.schema import StudyConfig
@@ -159,6 +159,14 @@ class TestChecks:
         base = {"model": "/no/model", "stages": [{"steps": 2, "reward": "self_certainty"}]}
         with pytest.raises(UserError, match="starts from /no/model, which there is not"):
             refuse_impossible(expand(study_of(base=base)))
+
+    def test_what_trl_refuses(self):
+        base = {"stages": [{"steps": 2, "reward": "self_certainty"}], "grpo": {"extra": {"num_itrations": 2}}}
+        with pytest.raises(UserError, match=r"Run '.*': grpo\.extra\.num_itrations is no setting") as e:
+            refuse_settings(expand(study_of(base=base)), processes=1)
+        assert "num_iterations" in str(e.value)
+        with pytest.raises(UserError, match="cannot be shared by 7 processes"):
+            refuse_settings(expand(study_of()), processes=7)
 
     def test_what_a_reviewer_would_ask_about(self):
         [few] = weaknesses(expand(study_of()))

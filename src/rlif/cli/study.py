@@ -16,7 +16,7 @@ from rlif.conclusions.results import results
 from rlif.config import read_table, validated
 from rlif.errors import UserError
 from rlif.records import StudyDir
-from rlif.study.checks import refuse_impossible, weaknesses
+from rlif.study.checks import refuse_impossible, refuse_settings, weaknesses
 from rlif.study.cluster import RayScheduler
 from rlif.study.config import load_study
 from rlif.study.expand import expand
@@ -73,6 +73,8 @@ def run(
     study = load_study(file)
     runs = expand(study)
     refuse_impossible(runs)
+    if not ray:
+        refuse_settings(runs, max(1, study.resources.num_gpus))
     console = Console(stderr=True)
     for line in weaknesses(runs):
         console.print(f"Note: {line}", markup=False, highlight=False)

@@ -30,6 +30,27 @@ def refuse_impossible(runs: Iterable[PlannedRun]) -> None:
             raise UserError(f"Run '{run.id}' starts from {model}, which there is not.", "Check `model`.")
 
 
+def refuse_settings(runs: Iterable[PlannedRun], processes: int) -> None:
+    """Raise what TRL would refuse at the start of a run that trains on this machine, in so many processes.
+
+    Raises:
+        UserError: of the first such run.
+    """
+    from rlif.training.grpo_args import grpo_config  # TRL takes seconds to import: not for a plan
+
+    seen = set[str]()
+    for run in runs:
+        for index in range(len(run.config.stages)):
+            key = run.config.stage_grpo(index).model_dump_json()
+            if key in seen:
+                continue
+            seen.add(key)
+            try:
+                grpo_config(run.config, index, Path("unused"), processes)
+            except UserError as error:
+                raise UserError(f"Run '{run.id}': {error.message}", error.fix) from None
+
+
 def _check_problems(run_id: str, table: ProblemsConfig) -> None:
     try:
         found = len(load_problems(**table.model_dump()))
