@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rlif.config import RunConfig
 from rlif.records import (
     EvalRecord,
     RewardSummary,
@@ -207,17 +208,26 @@ def rollout_rows(
     return rows
 
 
-def write_run(run: RunDir, script: Script, steps: int, every: int, seed: int) -> None:
+def run_config(script: Script, steps: int, seed: int, temperature: float = 1.0) -> dict[str, object]:
+    """The configuration of a run that did this: its last stage is on tests where there are several."""
+    ends = [round(end * steps) for _, end in script.stages]
+    starts = [0, *ends[:-1]]
+    rewards = [script.reward_type, *["unit_tests"] * (len(ends) - 1)]
+    stages = [
+        {"name": name, "steps": end - start, "reward": reward}
+        for (name, _), start, end, reward in zip(script.stages, starts, ends, rewards, strict=True)
+    ]
+    given = {"seed": seed, "stages": stages, "grpo": {"temperature": temperature}}
+    return RunConfig.model_validate(given).model_dump(mode="json")
+
+
+def write_run(
+    run: RunDir, script: Script, steps: int, every: int, seed: int, temperature: float = 1.0
+) -> None:
     rng = np.random.default_rng(seed)
     # The same problems for every run, as in a real study: comparisons are paired.
     difficulty = np.random.default_rng(7).beta(0.8, 1.0, PROBLEMS)
-    config = {
-        "model": "minicode-base",
-        "reward": {"type": script.reward_type},
-        "learning_rate": 3e-5,
-        "seed": seed,
-    }
-    run.create(config)
+    run.create(run_config(script, steps, seed, temperature))
     for record in step_records(script, steps, rng):
         run.append_step(record)
     for record in eval_records(script, steps, every, rng, difficulty):
@@ -246,4 +256,36 @@ def write_study(
     study.create(StudyInfo(name="Synthetic study", description="Six runs with known effects.", runs=runs))
     for seed, (name, script) in enumerate(scripts.items()):
         write_run(study.run_dir(name), script, steps, every, seed)
+    return study
+
+
+SEEDED = (
+    ("rlvr", ""),
+    ("self_certainty", ""),
+    ("self_certainty", "temperature=0.6"),
+    ("self_certainty", "temperature=1.4"),
+    ("functional_majority", ""),
+    ("random", ""),
+    ("random", "temperature=0.6"),
+    ("random", "temperature=1.4"),
+    ("rlif_rlvr", ""),
+)
+"""Arm and variation of the study with seeds."""
+
+
+def write_seeded_study(path: Path, seeds: int = 3, steps: int = 20, every: int = 5) -> StudyDir:
+    """Write a study of several seeds with one axis, as `rlif study run` leaves it; returns its directory."""
+    study = StudyDir(path)
+    infos = {
+        (arm, variation, seed): RunInfo.model_validate({
+            "id": f"{arm}{'-' if variation else ''}{variation.replace('=', '-')}-s{seed}",
+            "label": ", ".join(filter(None, [SCRIPTS[arm].label, variation, f"seed {seed}"])),
+            "role": SCRIPTS[arm].role, "arm": arm, "variation": variation, "seed": seed,
+        })
+        for arm, variation in SEEDED for seed in range(seeds)
+    }  # fmt: skip
+    study.create(StudyInfo(name="Seeded study", runs=list(infos.values())))
+    for number, ((arm, variation, _), info) in enumerate(infos.items()):
+        temperature = float(variation.partition("=")[2] or 1.0)
+        write_run(study.run_dir(info.id), SCRIPTS[arm], steps, every, number, temperature)
     return study

@@ -38,11 +38,21 @@ def test_a_collapse_is_told_with_its_evidence_and_what_the_log_lacks(rlif):
     code, out, _ = rlif(str(LOGS / "verl-collapsing.log"))
     assert code == 0
     assert "ALARM: signs of collapse" in out
-    assert "completion length in tokens fell from 213 to 30" in out
+    assert "completion length in tokens fell from 213 to 39.9" in out
     assert "length_mean = response_length/mean" in out
     assert "advantage starvation cannot be seen" in out
     row = next(line for line in out.splitlines() if line.strip().startswith("length_mean"))
-    assert row.split() == ["length_mean", "213", "30", "down", "×0.14", "128", "to", "342", "19"]
+    assert row.split()[:8] == ["length_mean", "213", "39.9", "down", "×0.19", "160", "to", "341"]
+    assert "length collapse since step 16" in out
+
+
+def test_without_tests_held_out_scores_are_not_looked_at(rlif):
+    path = str(LOGS / "verl-collapsing.log")
+    told = json.loads(rlif(path, "--json")[1])["findings"]
+    without = json.loads(rlif(path, "--json", "--without-tests")[1])["findings"]
+    assert told["performance"]["evaluations"] == 4
+    assert without["performance"] is None
+    assert without["mode"] == told["mode"] == "length_collapse"
 
 
 def test_a_healthy_run_is_quiet(rlif):
@@ -143,7 +153,7 @@ def test_watching_a_live_file_until_ctrl_c(tmp_path: Path):
             file.write(steps(20, 40, 80))
         line = process.stdout.readline()
         assert line.startswith("step 79: ALARM")
-        assert "completion length in tokens 201 → 20.9" in line
+        assert "completion length in tokens 201 → 21" in line
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out, err) == (0, "", "")

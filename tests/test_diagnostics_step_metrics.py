@@ -3,6 +3,9 @@
 import math
 import warnings
 from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reward_groups import execution, problem, stats, verdict
 
-from rlif.diagnostics.health import MAX_SOURCE, parses, summarise_completions
-from rlif.diagnostics.step_metrics import auroc, correlation, label_accuracy, summarise_groups
-from rlif.records import StepRecord
+from rlif.diagnostics.health import summarise_completions
+from rlif.diagnostics.step_metrics import summarise_groups
+from rlif.problems.types import TestCase
+from rlif.records import RewardSummary, StepRecord
 from rlif.rollouts import Completion, RolloutGroup
-from rlif.sandbox.types import Execution, RunStatus
+from rlif.sandbox.types import RunStatus
+
+DOCS = Path(__file__).parents[1] / "docs" / "metrics.md"
 
 
 def completion(tokens: int, code: str = "x = 1", before: int | None = 0, finished: bool = True) -> Completion:
@@ -56,70 +62,6 @@ def test_what_is_undefined_is_nan_and_silent() -> None:
     assert math.isnan(empty["reasoning_share"])
 
 
-@pytest.mark.parametrize("code", ["x = 1", "", "'\\d'", "def f(x):\n    return x", "return 1"])
-def test_what_parses(code: str) -> None:
-    assert parses(code)
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "def f(:",
-        "\x00",
-        "\ud800",
-        "(" * 50_000,
-        "-" * (MAX_SOURCE - 1) + "1",
-        "a" + "[0]" * 30_000,
-        "a." * 40_000 + "a",
-        "9" * 90_000,
-        "f'{" * 300 + "1" + "}'" * 300,
-        "lambda:" * 14_000 + "1",
-        "x = 1\n" * MAX_SOURCE,
-    ],
-)
-def test_hostile_programs_do_not_parse_and_do_no_harm(code: str) -> None:
-    assert not parses(code)
-
-
-@given(st.text(max_size=200))
-def test_any_text_parses_or_does_not(code: str) -> None:
-    assert parses(code) in (True, False)
-
-
-# Reward against truth
-
-
-def test_auroc_by_hand() -> None:
-    scores = np.array([3.0, 2.0, 2.0, 1.0])
-    # Positives 3 and 2 against negatives 2 and 1: above, above, equal, above = 3.5 of 4.
-    assert auroc(scores, np.array([True, True, False, False])) == pytest.approx(3.5 / 4)
-    assert math.isnan(auroc(scores, np.array([True] * 4)))
-    assert math.isnan(auroc(scores, np.array([False] * 4)))
-
-
-@given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=12))
-def test_auroc_turns_round_with_the_reward(pairs: list[tuple[int, bool]]) -> None:
-    scores = np.array([score for score, _ in pairs], dtype=float)
-    right = np.array([passed for _, passed in pairs])
-    forward, backward = auroc(scores, right), auroc(-scores, right)
-    assert math.isnan(forward) == math.isnan(backward) == (len(set(right.tolist())) == 1)
-    if not math.isnan(forward):
-        assert forward + backward == pytest.approx(1.0)
-        assert auroc(np.exp(scores), right) == pytest.approx(forward)  # only the order counts
-
-
-def test_label_accuracy_counts_ties_by_chance() -> None:
-    right = np.array([True, False, False, True])
-    assert label_accuracy(np.array([1.0, 1.0, 1.0, 0.0]), right) == pytest.approx(1 / 3)
-    assert label_accuracy(np.array([0.0, 0.0, 0.0, 5.0]), right) == 1.0
-
-
-def test_correlation_by_hand() -> None:
-    assert correlation(np.array([1.0, 2.0, 3.0]), np.array([6.0, 4.0, 2.0])) == pytest.approx(-1.0)
-    assert math.isnan(correlation(np.ones(3), np.array([1.0, 2.0, 3.0])))
-    assert math.isnan(correlation(np.array([-np.inf, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])))
-
-
 # A whole step
 
 
@@ -135,7 +77,7 @@ def two_groups() -> list[RolloutGroup]:
             execution("1", "2"),
             execution("1.0", "2"),
             execution(RunStatus.RUNTIME_ERROR, "2"),
-            Execution(RunStatus.NO_CODE, ()),
+            execution(RunStatus.NO_CODE, RunStatus.NO_CODE),
         ),
         verdicts=(verdict(True), verdict(False), verdict(False), verdict(False)),
     )
@@ -162,10 +104,20 @@ def test_a_step_by_hand() -> None:
     assert record.distinct_programs == pytest.approx((3 / 4 + 1 / 2) / 2)
     # "1" and "1.0" agree; the two failures agree with nothing; nobody ran the second group.
     assert record.majority_share == pytest.approx(2 / 4)
+    assert record.executable == pytest.approx(2 / 4)
+    assert record.distinct_behaviours == pytest.approx(1 / 4)
+    # "x = 1" and "x = 2" read nothing; they are three of four programs and parse.
+    assert record.ignores_input == pytest.approx(4 / 6)
+    assert record.distinct_asts == pytest.approx((2 / 4 + 1 / 2) / 2)
+    assert record.distinct_4 == 1.0  # no token occurs twice
     assert record.pass_rate == pytest.approx(1 / 4)
     assert record.pass_any == 1.0
     assert record.reward_truth_auroc == 1.0
     assert record.label_accuracy == 1.0
+    assert record.reward_truth_corr == pytest.approx(np.corrcoef([3, 1, 2, 0], [1, 0, 0, 0])[0, 1])
+    assert record.false_positive_rate == pytest.approx(1 / 3)  # of 1, 2 and 0 the 2 is above the mean of 1.5
+    assert record.false_negative_rate == 0.0
+    assert record.pass_gap == pytest.approx(3 / 4)
     lengths, rewards = np.array([10.0, 4, 5, 8]), np.array([3.0, 1, 2, 0])
     assert record.reward_length_corr == pytest.approx(np.corrcoef(lengths, rewards)[0, 1])
 
@@ -177,8 +129,11 @@ def test_without_tests_runs_or_statistics_the_rest_is_still_known() -> None:
         found = summarise_groups([group], {}, np.array([3.0, 1.0, 2.0, 0.0]))
     undefined = {name for name, value in found.items() if isinstance(value, float) and math.isnan(value)}
     assert undefined == {
-        "entropy", "self_certainty", "logprob", "majority_share",
-        "pass_rate", "pass_any", "reward_truth_auroc", "label_accuracy",
+        "entropy", "self_certainty", "logprob",
+        "executable", "timeout", "constant_output",
+        "majority_share", "distinct_behaviours", "behaviour_entropy",
+        "pass_rate", "pass_any", "reward_truth_auroc", "reward_truth_corr", "label_accuracy",
+        "reward_accuracy", "false_positive_rate", "false_negative_rate",
     }  # fmt: skip
 
 
@@ -208,3 +163,94 @@ def test_no_groups_at_all() -> None:
 def test_a_reward_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="'random' has shape"):
         summarise_groups(two_groups(), {"random": np.zeros(5)}, np.zeros(6))
+
+
+# Derived from a record
+
+
+def test_the_proxy_gap_of_a_reward_that_claims_shares() -> None:
+    votes = RewardSummary(mean=0.9, min=0.0, max=1.0)
+    assert StepRecord(step=1, stage="", rewards={"majority_vote": votes}, pass_rate=0.4).proxy_gap == 0.5
+    assert math.isnan(StepRecord(step=1, stage="", rewards={"majority_vote": votes}).proxy_gap)
+
+
+@pytest.mark.parametrize(
+    "rewards",
+    [
+        {},
+        {"self_certainty": RewardSummary(mean=12.0, min=11.0, max=13.0)},
+        {"token_entropy": RewardSummary(mean=-0.1, min=-0.2, max=0.0)},
+        {"a": RewardSummary(mean=0.5, min=0.0, max=1.0), "b": RewardSummary(mean=0.5, min=0.0, max=1.0)},
+        {"undefined": RewardSummary()},
+    ],
+)
+def test_no_proxy_gap_on_another_scale(rewards: dict[str, RewardSummary]) -> None:
+    assert math.isnan(StepRecord(step=1, stage="", rewards=rewards, pass_rate=0.4).proxy_gap)
+
+
+def test_what_is_derived_is_not_stored_and_is_explained() -> None:
+    record = StepRecord(step=1, stage="", pass_rate=0.25, pass_any=0.75)
+    assert record.pass_gap == 0.5
+    assert {"pass_gap", "proxy_gap"}.isdisjoint(record.model_dump())
+    assert all(f"`{name}`" in DOCS.read_text() for name in ("pass_gap", "proxy_gap"))
+
+
+# Any step
+
+SHARES = {
+    "zero_variance_groups", "truncated", "reasoning_share", "reasoning_rate",
+    "no_code", "syntax_error", "ignores_input", "executable", "timeout", "constant_output",
+    "distinct_programs", "distinct_asts", "distinct_behaviours", "majority_share", "distinct_4",
+    "pass_rate", "pass_any", "reward_truth_auroc", "label_accuracy", "reward_accuracy",
+    "false_positive_rate", "false_negative_rate",
+}  # fmt: skip
+ASKED = replace(problem(), public_tests=(TestCase("1", ""), TestCase("2", "")))
+OUTPUTS = st.sampled_from(["1", "1.0", "2", RunStatus.TIMEOUT, RunStatus.RUNTIME_ERROR])
+SAMPLES = st.tuples(
+    st.builds(
+        completion,
+        st.integers(0, 9),
+        st.sampled_from(["", "x = 1", "y = 1", "print(input())", "(", "\x00", "\ud800", "9" * 5000]),
+        st.just(0),
+        st.booleans(),
+    ),
+    st.builds(execution, OUTPUTS, OUTPUTS),
+    st.builds(verdict, st.booleans()),
+    st.sampled_from([-1.0, 0.0, 0.1, 1.0, 1e3, math.nan]),
+)
+"""One completion with its execution, verdict and reward."""
+STEPS = st.lists(st.lists(SAMPLES, min_size=3, max_size=3), min_size=1, max_size=4)
+
+
+def summarised(step: list[list[Any]]) -> dict[str, Any]:
+    groups = [
+        RolloutGroup(
+            ASKED, tuple(s[0] for s in g), executions=tuple(s[1] for s in g), verdicts=tuple(s[2] for s in g)
+        )
+        for g in step
+    ]
+    found = summarise_groups(groups, {}, np.array([sample[3] for group in step for sample in group]))
+    return {name: value for name, value in found.items() if name != "rewards"}
+
+
+@given(STEPS)
+def test_every_field_keeps_to_its_range(step: list[list[Any]]) -> None:
+    found = summarised(step)
+    assert set(found) >= SHARES
+    outside = {name for name in SHARES if not (math.isnan(found[name]) or 0 <= found[name] <= 1)}
+    assert outside == set()
+    for name in ("reward_truth_corr", "reward_length_corr"):
+        assert math.isnan(found[name]) or abs(found[name]) <= 1 + 1e-9
+    assert math.isnan(found["behaviour_entropy"]) or -1e-9 <= found["behaviour_entropy"] <= math.log(3) + 1e-9
+    assert found["executable"] + found["timeout"] <= 1
+    assert found["distinct_asts"] <= found["distinct_programs"]
+
+
+@given(
+    STEPS.flatmap(lambda step: st.tuples(st.just(step), st.tuples(*map(st.permutations, step)), st.randoms()))
+)
+def test_the_order_of_completions_and_groups_does_not_matter(orders: tuple[Any, Any, Random]) -> None:
+    step, shuffled, random = orders
+    groups = list(shuffled)
+    random.shuffle(groups)
+    assert summarised(groups) == pytest.approx(summarised(step), nan_ok=True, rel=1e-9, abs=1e-9)

@@ -12,15 +12,16 @@ from rlif.cli import main
 from rlif.config import RunConfig
 from rlif.errors import UserError
 from rlif.records import EvalRecord, RunDir, RunState, StepRecord
-from rlif.study.budget import Assumptions, gpu_budget
 from rlif.study.config import load_study
-from rlif.study.hardware import MODELS
+from rlif.study.hardware import Device
 from rlif.study.measured import measured_speed
 from rlif.study.plan import make_plan
-from rlif.study.schema import Resources, StudyConfig
+from rlif.study.schema import StudyConfig
+from rlif.study.shapes import ModelShape
 from rlif.study.work import Work, work_of
 
 ROOT = Path(__file__).parents[1]
+QUIET_CORE = Device("a quiet core", 8e9, 60e9, 10e9, 1.5e-3, 0.7e-3, 2e-5, 2e-5, is_gpu=False)
 
 
 def config_of(**settings: Any) -> RunConfig:
@@ -120,58 +121,41 @@ class TestPlan:
     def test_an_unknown_speed_is_nan(self, tmp_path: Path):
         plan = make_plan(study_of(), 1, [tmp_path])
         assert math.isnan(plan.wall_hours)
-        assert plan.assumptions == ["unknown: no earlier run of m was found; time is not estimated"]
+        assert plan.assumptions == [
+            "unknown: the shape of m, and no earlier run of it; time is not estimated"
+        ]
 
 
 class TestGpus:
-    MODEL = "Qwen/Qwen2.5-Coder-7B-Instruct"
-
-    def config(self, **grpo: Any) -> RunConfig:
-        table = {
-            "prompts_per_step": 64,
-            "num_generations": 16,
-            "max_completion_length": 4096,
-            "per_device_train_batch_size": 2,
-            "extra": {"use_vllm": True},
-            **grpo,
-        }
-        return config_of(model=self.MODEL, grpo=table)
-
-    def test_published_shape(self):
-        # 2 (keys, values) x 28 layers x 4 heads x 128 x 2 bytes
-        assert MODELS[self.MODEL].kv_bytes_per_token == 57_344
-
-    def test_training_is_flops_over_what_the_gpus_reach(self):
-        budget = gpu_budget(self.config(), Resources(num_gpus=8), Assumptions())
-        tokens = 10 * 1024 * (600 + 2048)
-        assert budget.training == pytest.approx(8 * 7.62e9 * tokens / (8 * 989e12 * 0.35))
-        dearer = gpu_budget(self.config(beta=0.1), Resources(num_gpus=8), Assumptions())
-        assert dearer.training == pytest.approx(budget.training * 10 / 8)
-
-    def test_generation_is_bound_by_memory_bandwidth(self):
-        budget = gpu_budget(self.config(), Resources(num_gpus=8), Assumptions())
-        step = (2 * 7.62e9 + 64 * 1624 * 57_344) / (3.35e12 * 0.6)
-        assert budget.generation == pytest.approx(10 * 4096 * step)
-        assert 1e3 < budget.generation_rate < 1e4  # what vLLM is known to reach with such a model
-
-    def test_sharing_out_states_saves_memory(self):
-        whole = gpu_budget(self.config(), Resources(num_gpus=8), Assumptions()).memory
-        resources = Resources(num_gpus=8, accelerate=("--use_fsdp",))
-        shared = gpu_budget(self.config(), resources, Assumptions()).memory
-        assert whole - shared == pytest.approx(14 * 7.62e9 * 7 / 8)
-
     def test_what_does_not_fit_is_refused(self):
-        base = {**self.config().model_dump(mode="json", exclude={"name", "seed"})}
+        grpo = {"prompts_per_step": 64, "num_generations": 16, "max_completion_length": 4096}
+        base = config_of(model="Qwen/Qwen2.5-Coder-7B-Instruct", grpo=grpo)
+        dumped = base.model_dump(mode="json", exclude={"name", "seed"})
         with pytest.raises(UserError, match=r"needs about \d+ GB on each GPU, and a h100 has 80"):
-            make_plan(study_of(base=base, resources={"num_gpus": 8}), 1)
+            make_plan(study_of(base=dumped, resources={"num_gpus": 8}), 1)
 
     def test_an_unknown_gpu(self):
         with pytest.raises(UserError, match="'h1000' is not known"):
             make_plan(study_of(resources={"num_gpus": 1, "gpu": "h1000"}), 1)
 
 
+class TestCores:
+    def test_without_earlier_runs_the_machine_is_measured_once_a_model(self):
+        asked: list[tuple[int, int]] = []
+
+        def measure(shape: ModelShape, rows: int, threads: int) -> Device:
+            asked.append((rows, threads))
+            return QUIET_CORE
+
+        base = config_of(model="smollm2").model_dump(mode="json", exclude={"name", "seed"})
+        plan = make_plan(study_of(base=base), 1, (), measure)
+        assert asked == [(8, 1)]
+        assert all(planned.budget.seconds > 0 for planned in plan.runs)
+        assert any("a quiet core" in line for line in plan.assumptions)
+
+
 def test_the_shipped_plans_keep_to_their_budgets():
-    claims = make_plan(load_study(ROOT / "studies/claims.toml"), 2)
+    claims = make_plan(load_study(ROOT / "studies/claims.toml"), 2, (), lambda *_: QUIET_CORE)
     assert claims.wall_hours < 2
     qwen = make_plan(load_study(ROOT / "studies/livecodebench-qwen.toml"), 1)
     assert all(1 < planned.budget.seconds / 3600 < 24 for planned in qwen.runs)

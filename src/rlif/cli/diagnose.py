@@ -28,6 +28,9 @@ def diagnose(
     fail_on_alarm: Annotated[
         bool, typer.Option("--fail-on-alarm", help="Exit with code 1 on an alarm; it also ends --watch.")
     ] = False,
+    without_tests: Annotated[
+        bool, typer.Option("--without-tests", help="Look at nothing that needs tests.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Name also the columns that were not used.")
     ] = False,
@@ -37,10 +40,10 @@ def diagnose(
 
     options = LogOptions(format, _mapping(map or []), tuple(stage_at or ()), run)
     if watch:
-        _watch(path, options, every, as_json, fail_on_alarm)
+        _watch(path, options, every, as_json, fail_on_alarm, not without_tests)
         return
     log = read_log(path, options)
-    found = diagnose_log(log)
+    found = diagnose_log(log, use_tests=not without_tests)
     if as_json:
         typer.echo(json.dumps(summary(log, found), indent=2, ensure_ascii=False))
     else:
@@ -49,7 +52,9 @@ def diagnose(
         raise typer.Exit(1)
 
 
-def _watch(path: Path, options: LogOptions, every: float, as_json: bool, fail_on_alarm: bool) -> None:
+def _watch(
+    path: Path, options: LogOptions, every: float, as_json: bool, fail_on_alarm: bool, use_tests: bool
+) -> None:
     """Print a line whenever the finding changes, until Ctrl-C."""
     from rlif.cli.diagnose_display import finding_line, summary
     from rlif.cli.diagnose_watch import watch_log
@@ -57,7 +62,7 @@ def _watch(path: Path, options: LogOptions, every: float, as_json: bool, fail_on
     if not every > 0:
         raise UserError(f"--every must be above 0; got {every:g}.")
     try:
-        for reading in watch_log(path, options, every):
+        for reading in watch_log(path, options, every, use_tests):
             if isinstance(reading, UserError):
                 typer.echo(f"Waiting: {reading}", err=True)
                 continue

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rlif.diagnostics import Alarm, Findings, Thresholds, Verdict
-from rlif.diagnostics.evidence import NAMES, reading
+from rlif.diagnostics.evidence import NAMES, percent, reading, since
+from rlif.diagnostics.findings import ModeFinding
 from rlif.diagnostics.logs import Log
-from rlif.diagnostics.logs.coverage import can_alarm
-from rlif.diagnostics.trends import HEALTHY
+from rlif.diagnostics.signals import SIGNALS
 
 _WORDS = {
     Alarm.ALARM: "ALARM: signs of collapse",
@@ -37,6 +37,8 @@ def print_report(console: Console, log: Log, found: Findings, verbose: bool = Fa
         say("Not used: " + ", ".join(log.ignored))
     say()
     say(_WORDS[found.alarm])
+    for mode in found.modes:
+        say(_mode(mode))
     if found.verdict is not Verdict.UNDECIDED:
         say(f"verdict: {found.verdict}, from the {found.verdict_source}")
     for line in found.evidence:
@@ -59,6 +61,13 @@ def finding_line(found: Findings) -> str:
     ]
     why = f" ({'; '.join(alarming)})" if alarming else ""
     return f"step {found.last_step}: {_WORDS[found.alarm]}{why}"
+
+
+def _mode(found: ModeFinding) -> str:
+    """Return a mode with its onset and how sure it is: "length collapse since step 19 (17 to 22) …"."""
+    certain = "over 99.9%" if found.confidence > 0.999 else percent(found.confidence)
+    sure = "" if math.isnan(found.confidence) else f", confidence {certain}"
+    return f"{found.mode.replace('_', ' ')} since step {since(found)}{sure}"
 
 
 def summary(log: Log, found: Findings) -> dict[str, Any]:
@@ -90,7 +99,7 @@ def _trends(found: Findings, framed: bool) -> Table:
             reading(name, trend.end),
             f"{trend.direction} {ratio}".strip(),
             _healthy(name, trend.start),
-            str(trend.onset) if trend.alarming else "",
+            since(trend) if trend.alarming else "",
             style="bold" if trend.alarming else None,
         )
     return table
@@ -98,9 +107,9 @@ def _trends(found: Findings, framed: bool) -> Table:
 
 def _healthy(name: str, start: float) -> str:
     """Return the range that a signal must not leave, given its start."""
-    if not can_alarm(name):
+    if not SIGNALS[name].can_alarm:
         return "any"
-    low, high = HEALTHY[name](start, Thresholds())
+    low, high = SIGNALS[name].healthy(start, Thresholds())
     if math.isinf(low):  # a share
         return f"up to {reading(name, min(high, 1.0))}"
     if math.isinf(high):

@@ -12,7 +12,9 @@ from rlif.errors import UserError
 Stamp = dict[Path, tuple[int, int]]
 
 
-def watch_log(path: Path, options: LogOptions, every: float) -> Iterator[tuple[Log, Findings] | UserError]:
+def watch_log(
+    path: Path, options: LogOptions, every: float, use_tests: bool = True
+) -> Iterator[tuple[Log, Findings] | UserError]:
     """Yield what was read and found at first, and whenever the finding is another; never ends.
 
     An error is yielded too, once: the log may not be there yet, or hold half a file.
@@ -21,6 +23,7 @@ def watch_log(path: Path, options: LogOptions, every: float) -> Iterator[tuple[L
         path: log or directory; it need not exist yet.
         options: of the log.
         every: seconds between two looks.
+        use_tests: whether to look at what needs tests.
     """
     seen: Stamp | None = None
     said: object = None
@@ -30,12 +33,12 @@ def watch_log(path: Path, options: LogOptions, every: float) -> Iterator[tuple[L
             seen = stamp
             try:
                 log = read_log(path, options)
-                found = diagnose_log(log)
+                found = diagnose_log(log, use_tests=use_tests)
             except UserError as error:
                 reading, finding = error, str(error)
             else:
                 alarming = tuple(name for name, trend in found.trends.items() if trend.alarming)
-                reading, finding = (log, found), (found.alarm, found.verdict, alarming)
+                reading, finding = (log, found), (found.alarm, found.mode, found.verdict, alarming)
             if finding != said:
                 said = finding
                 yield reading

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rlif.config import load_run_config
+from rlif.cli.launch import Launcher, launch_with_accelerate, launch_with_ray
+from rlif.config import RunConfig, load_run_config
 from rlif.errors import UserError
 
 base_app = typer.Typer(help="The embedded base model.", no_args_is_help=True)
@@ -20,19 +21,52 @@ def train(
         list[str] | None, typer.Argument(metavar="[a.b=c …]", help="Settings that replace the file's.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run directory. Default: runs/<name>.")] = None,
+    launch: Annotated[
+        Launcher | None, typer.Option(help="Start it on several processes, or on a Ray cluster.")
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="With --launch: how many. Default: one for each GPU here.", min=1)
+    ] = None,
+    accelerate_config: Annotated[
+        Path | None, typer.Option(help="With --launch: how to share; see configs/accelerate/.")
+    ] = None,
 ) -> None:
     """Train one run, through all its stages. Killed or stopped, the same command continues it."""
     settings = load_run_config(config, overrides or [])
     directory = out or Path("runs") / settings.name
+    if launch is not None:
+        again = ["train", str(config), *(overrides or []), "--out", str(directory)]
+        if launch is Launcher.ACCELERATE:
+            launch_with_accelerate(again, directory, processes, accelerate_config)
+            return
+        if processes is not None or accelerate_config is not None:
+            again += ["--launch", Launcher.ACCELERATE]
+            again += ["--processes", str(processes)] if processes else []
+            again += ["--accelerate-config", str(accelerate_config)] if accelerate_config else []
+        launch_with_ray(again, directory, processes or 1)
+        return
+    if processes is not None or accelerate_config is not None:
+        raise UserError(
+            "--processes and --accelerate-config say how to launch, and nothing is launched.",
+            "Add --launch accelerate (or --launch ray).",
+        )
+    _train(settings, directory)
+
+
+def _train(settings: RunConfig, directory: Path) -> None:
+    """Train in this process, which may be one of several that a launcher started."""
     from rlif.cli.progress import TrainingProgress
+    from rlif.training.processes import processes
     from rlif.training.run import Interrupted, run
 
     quiet_libraries()
-    console = Console()
+    console = Console(quiet=not processes().is_main_process)
     try:
         with TrainingProgress(settings.total_steps, console) as progress:
             run(settings, directory, progress.listener)
     except Interrupted:
+        if not processes().is_main_process:
+            raise typer.Exit(2) from None  # the main process says why
         raise UserError(
             f"Stopped. Everything so far is in {directory}.", "The same command continues from there."
         ) from None

@@ -2,7 +2,17 @@
 
 from rlif.diagnostics.compare import TransferComparison, compare, compare_transfer
 from rlif.diagnostics.diagnose import diagnose
-from rlif.diagnostics.findings import Alarm, Comparison, Direction, Findings, Interval, Trend, Verdict
+from rlif.diagnostics.findings import (
+    Alarm,
+    Comparison,
+    Direction,
+    Findings,
+    Interval,
+    Mode,
+    ModeFinding,
+    Trend,
+    Verdict,
+)
 from rlif.diagnostics.health import summarise_completions
 from rlif.diagnostics.step_metrics import summarise_groups
 from rlif.diagnostics.thresholds import Thresholds
@@ -13,6 +23,8 @@ __all__ = [
     "Direction",
     "Findings",
     "Interval",
+    "Mode",
+    "ModeFinding",
     "Thresholds",
     "TransferComparison",
     "Trend",

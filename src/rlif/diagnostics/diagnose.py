@@ -3,13 +3,21 @@
 from rlif.diagnostics.evidence import evidence
 from rlif.diagnostics.findings import Alarm, Direction, Findings, Trend, Verdict
 from rlif.diagnostics.gap import gaps
+from rlif.diagnostics.modes import first_mode, modes
 from rlif.diagnostics.performance import collapse, performance, verdict_of
-from rlif.diagnostics.series import Evals, Metrics, load
+from rlif.diagnostics.series import Evals, Metrics, load, without_truth
+from rlif.diagnostics.signals import SIGNALS
 from rlif.diagnostics.thresholds import Thresholds
 from rlif.diagnostics.trends import trends
 
 
-def diagnose(metrics: Metrics, evals: Evals | None = None, thresholds: Thresholds | None = None) -> Findings:
+def diagnose(
+    metrics: Metrics,
+    evals: Evals | None = None,
+    thresholds: Thresholds | None = None,
+    *,
+    use_tests: bool = True,
+) -> Findings:
     """Diagnose one run: did it gain, did it collapse, when, and what showed it.
 
     Args:
@@ -17,12 +25,16 @@ def diagnose(metrics: Metrics, evals: Evals | None = None, thresholds: Threshold
         evals: held-out evaluations; None takes those of the run directory. Without any, and without a
             training pass rate, the verdict is undecided and `alarm` says what the label-free signals show.
         thresholds: what counts as how much; see `Thresholds`.
+        use_tests: False ignores everything that needs tests, as if the run had none: evaluations, pass rates
+            and what follows from them. The alarm does not depend on it.
 
     Raises:
         UserError: the records cannot be read.
     """
     t = thresholds or Thresholds()
     steps, held_out = load(metrics, evals)
+    if not use_tests:
+        steps, held_out = without_truth(steps), []
     found = Findings(
         steps=len(steps),
         last_step=steps[-1].step if steps else 0,
@@ -37,12 +49,14 @@ def diagnose(metrics: Metrics, evals: Evals | None = None, thresholds: Threshold
     elif "pass_rate" in found.trends:
         found.verdict = _training_verdict(found.trends["pass_rate"], t)
         found.verdict_source = "training pass rate"
+    found.modes = modes(found.trends, found.gaps)
+    found.mode = first_mode(found)
     found.evidence = evidence(found)
     return found
 
 
 def _alarm(found: dict[str, Trend]) -> Alarm:
-    if not found:
+    if not any(SIGNALS[name].can_alarm for name in found):
         return Alarm.UNDECIDED
     return Alarm.ALARM if any(trend.alarming for trend in found.values()) else Alarm.QUIET
 

@@ -2,29 +2,23 @@
 
 import math
 
-from rlif.diagnostics.findings import Collapse, Direction, Findings, Gap, Interval, Performance, Trend
+from rlif.diagnostics.findings import (
+    Collapse,
+    Direction,
+    Findings,
+    Gap,
+    Interval,
+    ModeFinding,
+    Performance,
+    Trend,
+)
+from rlif.diagnostics.signals import SIGNALS
 
-NAMES = {
-    "length_mean": "completion length in tokens",
-    "entropy": "token entropy in nats",
-    "reasoning_share": "share of tokens spent on reasoning",
-    "reasoning_rate": "share of completions that reason before the program",
-    "truncated": "share of completions cut at the length limit",
-    "no_code": "share of completions without a program",
-    "syntax_error": "share of programs that do not parse",
-    "zero_variance_groups": "share of groups whose rewards are all equal",
-    "reward": "reward",
-    "self_certainty": "self-certainty in nats",
-    "logprob": "log-probability of a token in nats",
-    "distinct_programs": "different programs in a group",
-    "majority_share": "share of a group that agrees on the outputs",
-    "kl": "KL to the reference policy",
-    "pass_rate": "share of training completions that pass",
-    "label_accuracy": "share of groups whose highest-rewarded completion passes",
-}
+NAMES = {name: signal.words for name, signal in SIGNALS.items()}
 """Signal -> its name in a sentence."""
 
-SHARES = frozenset(name for name, words in NAMES.items() if words.startswith("share"))
+SHARES = frozenset(name for name, signal in SIGNALS.items() if signal.is_share)
+"""Signals that people read as percentages."""
 
 
 def evidence(found: Findings) -> list[str]:
@@ -65,6 +59,12 @@ def reading(name: str, value: float) -> str:
     return percent(value) if name in SHARES else number(value)
 
 
+def since(t: Trend | ModeFinding) -> str:
+    """Return the step of an onset with its interval: "19 (17 to 22)"."""
+    known = t.onset_low is not None and t.onset_low != t.onset_high
+    return f"{t.onset} ({t.onset_low} to {t.onset_high})" if known else str(t.onset)
+
+
 def _performance(p: Performance) -> list[str]:
     def score(at: str) -> str:
         return percent(getattr(getattr(p, at), p.mode).estimate)
@@ -92,7 +92,7 @@ def _collapse(c: Collapse) -> list[str]:
 def _trend(t: Trend) -> str:
     verb = "rose" if t.direction is Direction.UP else "fell"
     ratio = f" (×{t.ratio:.2f})" if t.start > 0 and t.end > 0 else ""
-    onset = f", outside its healthy range from step {t.onset} on" if t.alarming else ""
+    onset = f", outside its healthy range from step {since(t)} on" if t.alarming else ""
     values = f"from {reading(t.name, t.start)} to {reading(t.name, t.end)}"
     return f"The {NAMES[t.name]} {verb} {values}{ratio}{onset}."
 

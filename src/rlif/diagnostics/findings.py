@@ -36,6 +36,23 @@ class Direction(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Mode(StrEnum):
+    """How a run collapses. Which signal leads to which is in `diagnostics.signals` and
+    `diagnostics.modes`.
+    """
+
+    LENGTH_COLLAPSE = "length_collapse"  # completions, or the reasoning in them, shrink
+    LENGTH_EXPLOSION = "length_explosion"  # completions grow, or run into the limit
+    ENTROPY_COLLAPSE = "entropy_collapse"  # always the same tokens
+    ENTROPY_EXPLOSION = "entropy_explosion"  # tokens, or the programs of a group, scatter
+    REPETITION = "repetition"  # the same words again and again within a completion
+    BROKEN_PROGRAMS = "broken_programs"  # answers without a program, or one that cannot run
+    REWARD_HACKING = "reward_hacking"  # the reward rises; truth, or without it consensus, falls
+    ADVANTAGE_STARVATION = "advantage_starvation"  # equal rewards in nearly every group: no gradient
+    NONE = "none"  # no sign of any
+    UNDECIDED = "undecided"  # too little to say; or it got worse, and no signal shows how
+
+
 class Interval(BaseModel):
     """An estimate with its 95% interval; NaN where undefined."""
 
@@ -66,10 +83,14 @@ class Trend(BaseModel):
 
     Attributes:
         name: field of `StepRecord`.
-        start, end: means of the first and last tenth of the steps (1 to 10 steps).
-        change: end − start. ratio: end / start. z: change in standard errors.
+        start, end: means of the first and last sixth of the steps (1 to 10 steps).
+        change: end − start. ratio: end / start.
+        z: the clearest shift of its level as a normal deviate, up positive. p: its p-value, allowing for a
+            look after every step and for all signals of the run; see `changepoint` and `trends`.
         direction: UP or DOWN when the change is larger than noise and not negligible.
-        alarming: whether it left its healthy range. onset: the step from which it stayed outside.
+        alarming: whether it left its healthy range, beyond noise. onset: the step from which it stayed
+            outside;
+            onset_low, onset_high: 95% interval of it.
     """
 
     name: str
@@ -78,9 +99,12 @@ class Trend(BaseModel):
     change: Number = NAN
     ratio: Number = NAN
     z: Number = NAN
+    p: Number = NAN
     direction: Direction = Direction.UNKNOWN
     alarming: bool = False
     onset: int | None = None
+    onset_low: int | None = None
+    onset_high: int | None = None
 
 
 class Score(BaseModel):
@@ -153,6 +177,27 @@ class Gap(BaseModel):
     diverged: bool = False
 
 
+class ModeFinding(BaseModel):
+    """One mode of collapse that a run shows.
+
+    Attributes:
+        mode: which. onset: step from which its first signal stayed outside its healthy range.
+        onset_low, onset_high: 95% interval of that step.
+        confidence: 1 − p, with p a bound on the chance that a run without any change would show, in any of
+            its signals at any step up to now, a shift as clear as the clearest of this mode. An alarm needs
+            0.7; see `Thresholds.noise` for why that is enough. NaN where no test was made: a share of equal
+            rewards is what it is, and a gap between reward and truth has its own z.
+        signals: fields of `StepRecord` that show it.
+    """
+
+    mode: Mode
+    onset: int
+    onset_low: int
+    onset_high: int
+    confidence: Number = NAN
+    signals: list[str] = Field(default_factory=list[str])
+
+
 class Findings(BaseModel):
     """The diagnosis of one run.
 
@@ -160,6 +205,8 @@ class Findings(BaseModel):
         verdict: from held-out tests; without them from the training pass rate; without either UNDECIDED.
         verdict_source: which of these it rests on.
         alarm: from signals that need no tests.
+        modes: how it collapses, by onset. mode: the first of them, or NONE or UNDECIDED. Only reward hacking
+            can rest on tests; it is then no alarm.
         steps: training steps seen. last_step: number of the last.
         performance: None without held-out evaluations.
         collapse, trends, gaps: see there; trends by field name, only signals that were recorded.
@@ -169,6 +216,8 @@ class Findings(BaseModel):
     verdict: Verdict = Verdict.UNDECIDED
     verdict_source: Literal["held-out tests", "training pass rate", "nothing"] = "nothing"
     alarm: Alarm = Alarm.UNDECIDED
+    mode: Mode = Mode.UNDECIDED
+    modes: list[ModeFinding] = Field(default_factory=list[ModeFinding])
     steps: int = 0
     last_step: int = 0
     performance: Performance | None = None
@@ -176,6 +225,16 @@ class Findings(BaseModel):
     trends: dict[str, Trend] = Field(default_factory=dict[str, Trend])
     gaps: list[Gap] = Field(default_factory=list[Gap])
     evidence: list[str] = Field(default_factory=list[str])
+
+    @property
+    def onset(self) -> int | None:
+        """Step from which the first mode shows; None without one."""
+        return self.modes[0].onset if self.modes else None
+
+    @property
+    def confidence(self) -> float:
+        """Confidence in the first mode; see `ModeFinding`. NaN without one."""
+        return self.modes[0].confidence if self.modes else NAN
 
 
 class Comparison(BaseModel):

@@ -1,7 +1,5 @@
 """What completions look like: length, reasoning, programs. Shared by training steps and evaluations."""
 
-import ast
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +9,6 @@ from numpy.typing import NDArray
 from rlif.rollouts import Completion
 
 Floats = NDArray[np.floating[Any]]
-
-MAX_SOURCE = 100_000
-"""Characters of a program beyond which it is not parsed but counted as not parsing."""
 
 
 def summarise_completions(
@@ -46,22 +41,6 @@ def summarise_completions(
 def lengths(completions: Sequence[Completion]) -> Floats:
     """Return [N] tokens of each completion, EOS included; NaN where a server did not count them."""
     return np.array([c.tokens for c in completions], dtype=float)
-
-
-def parses(code: str) -> bool:
-    """Whether a program is syntactically valid Python. It is parsed, never compiled to run, never run.
-
-    Programs come from a model and may be hostile: deep nesting, huge literals, NUL bytes, lone surrogates.
-    """
-    if len(code) > MAX_SOURCE:
-        return False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes and the like
-            ast.parse(code)
-    except Exception:  # SyntaxError, ValueError, RecursionError, MemoryError, …: it did not parse
-        return False
-    return True
 
 
 def mean(values: Any) -> float:

@@ -11,12 +11,25 @@ from pydantic import ValidationError
 
 from rlif.errors import UserError
 from rlif.records import EvalRecord, RunDir, StepRecord
+from rlif.records.schema import NAN
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 Metrics = str | Path | RunDir | Iterable[StepRecord] | Iterable[Mapping[str, Any]]
 Evals = Iterable[EvalRecord] | Iterable[Mapping[str, Any]]
 R = TypeVar("R", StepRecord, EvalRecord)
+
+TRUTH_FIELDS = (
+    "pass_rate",
+    "pass_any",
+    "reward_truth_auroc",
+    "reward_truth_corr",
+    "reward_accuracy",
+    "false_positive_rate",
+    "false_negative_rate",
+    "label_accuracy",
+)
+"""Fields of `StepRecord` that need tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,11 @@ def load(metrics: Metrics, evals: Evals | None) -> tuple[list[StepRecord], list[
     return [steps[key] for key in sorted(steps)], [by_mode[key] for key in sorted(by_mode)]
 
 
+def without_truth(steps: Sequence[StepRecord]) -> list[StepRecord]:
+    """Return the steps as a run without tests would have recorded them."""
+    return [record.model_copy(update=dict.fromkeys(TRUTH_FIELDS, NAN)) for record in steps]
+
+
 def series(steps: Sequence[StepRecord], name: str) -> Series:
     """Return the finite values of a field of `StepRecord`."""
     values = np.array([getattr(record, name) for record in steps], dtype=float)
@@ -74,8 +92,8 @@ def noise(values: Floats) -> float:
 
 
 def window(n: int) -> int:
-    """Return how many values stand for the start and for the end of n: a tenth, 1 to 10."""
-    return int(np.clip(n // 10, 1, 10))
+    """Return how many values stand for the start and for the end of n: a sixth, 1 to 10."""
+    return int(np.clip(n // 6, 1, 10))
 
 
 def _records(given: Iterable[Any], kind: type[R]) -> list[R]:

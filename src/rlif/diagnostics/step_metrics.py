@@ -3,16 +3,20 @@
 docs/metrics.md explains each field: meaning, formula, healthy range, and what it looks like in collapse.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlif.diagnostics.health import lengths, mean, parses, summarise_completions
+from rlif.diagnostics.alignment import auroc as auroc
+from rlif.diagnostics.alignment import correlation, summarise_alignment
+from rlif.diagnostics.alignment import label_accuracy as label_accuracy
+from rlif.diagnostics.behaviour import summarise_behaviour
+from rlif.diagnostics.health import lengths, mean, summarise_completions
+from rlif.diagnostics.programs import summarise_programs
+from rlif.diagnostics.repetition import summarise_repetition
 from rlif.records import RewardSummary
-from rlif.rewards.signatures import Signature, signature
 from rlif.rollouts import RolloutGroup
 
 Floats = NDArray[np.floating[Any]]
@@ -46,40 +50,17 @@ def summarise_groups(
         "length_p10": float(p10),
         "length_p50": float(p50),
         "length_p90": float(p90),
-        "syntax_error": mean([bool(c.code) and not parses(c.code) for c in completions]),
         "reward": mean(combined),
         "reward_std": mean([spread(values) for values in by_group]),
         "rewards": {name: _summary(values) for name, values in rewards.items()},
         "zero_variance_groups": mean([_without_spread(values) for values in by_group]),
         "reward_length_corr": mean([correlation(r, lengths(g.completions)) for g, r in paired]),
-        "distinct_programs": mean([_distinct_programs(group) for group in groups]),
-        "majority_share": mean([_majority_share(group) for group in groups]),
+        **summarise_programs(groups),
+        **summarise_behaviour(groups),
+        **summarise_repetition(groups),
         **{name: _token_mean(groups, name) for name in ("entropy", "self_certainty", "logprob")},
-        **_truth(groups, by_group),
+        **summarise_alignment(groups, by_group),
     }
-
-
-def auroc(scores: Floats, positive: NDArray[np.bool_]) -> float:
-    """Return P(score of a positive > score of a negative) + ½ P(equal), both [G]; NaN with only one class."""
-    high, low = scores[positive], scores[~positive]
-    if not high.size or not low.size:
-        return float("nan")
-    above, below = high[:, None] > low, high[:, None] < low
-    return float((1 + above.mean() - below.mean()) / 2)
-
-
-def label_accuracy(scores: Floats, right: NDArray[np.bool_]) -> float:
-    """Return the chance that a highest-scored completion, drawn among ties, is right; both [G]."""
-    return float(right[scores == scores.max()].mean())
-
-
-def correlation(a: Floats, b: Floats) -> float:
-    """Return Pearson's correlation of two [G] arrays; NaN when either is constant or not finite."""
-    if not np.isfinite(a).all() or not np.isfinite(b).all():
-        return float("nan")
-    a, b = a - a.mean(), b - b.mean()
-    scale = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / scale) if scale > 0 else float("nan")
 
 
 def spread(values: Floats) -> float:
@@ -102,24 +83,6 @@ def _summary(values: Floats) -> RewardSummary:
     )
 
 
-def _distinct_programs(group: RolloutGroup) -> float:
-    return len({c.code.strip() for c in group.completions if c.code}) / group.size
-
-
-def _majority_share(group: RolloutGroup) -> float:
-    """Return the largest share of the group with equal outputs on the public inputs; failures equal none."""
-    tests = group.problem.public_tests
-    if group.executions is None or not tests:
-        return float("nan")
-    classes: Counter[tuple[Signature, ...]] = Counter()
-    for execution in group.executions:
-        outputs = [signature(o, test.kind) for o, test in zip(execution.outputs, tests, strict=False)]
-        known = tuple(output for output in outputs if output is not None)
-        if len(known) == len(tests):
-            classes[known] += 1
-    return max(classes.values(), default=0) / group.size
-
-
 def _token_mean(groups: Sequence[RolloutGroup], name: str) -> float:
     """Return the mean over completions of the mean over their tokens."""
     rows: list[float] = []
@@ -129,19 +92,3 @@ def _token_mean(groups: Sequence[RolloutGroup], name: str) -> float:
             masks = np.asarray(stats.mask, dtype=bool)
             rows += [mean(row[mask]) for row, mask in zip(getattr(stats, name), masks, strict=True)]
     return mean(rows)
-
-
-def _truth(groups: Sequence[RolloutGroup], by_group: Sequence[Floats]) -> dict[str, float]:
-    """Return the fields that need verdicts; groups that nobody judged do not count."""
-    judged = [
-        (np.array([verdict.passed for verdict in group.verdicts], dtype=bool), values)
-        for group, values in zip(groups, by_group, strict=True)
-        if group.verdicts is not None
-    ]
-    scored = [(right, values) for right, values in judged if not np.isnan(values).any()]
-    return {
-        "pass_rate": mean(np.concatenate([right for right, _ in judged])) if judged else float("nan"),
-        "pass_any": mean([right.any() for right, _ in judged]),
-        "reward_truth_auroc": mean([auroc(values, right) for right, values in scored]),
-        "label_accuracy": mean([label_accuracy(values, right) for right, values in scored]),
-    }

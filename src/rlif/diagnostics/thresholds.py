@@ -20,11 +20,18 @@ class Thresholds:
     - length_low, length_high; entropy_low, entropy_high: outside start · [low, high] they alarm; two-sided,
       since completions may shrink or grow and entropy may vanish or explode; wider for entropy, since
       training on tests lowers it too.
-    - share_lost: reasoning share below this fraction of its start alarms.
-    - rate_rise: a rise of a failure rate (cut off, no program, syntax error) by this much alarms.
+    - share_lost: reasoning share or rate below this fraction of its start alarms.
+    - distinct_lost: different 4-grams within a completion below this fraction of their start alarm.
+    - running_lost: the share of programs that run below this fraction of its start alarms.
+    - consensus_lost: agreement within groups below this fraction of its start alarms.
+    - rate_rise: a rise of a failure rate (cut off, no program, syntax error, one output for all inputs) by
+      this much alarms.
     - starved: at least this share of groups without reward spread alarms: nothing is left to learn from.
+    - noise: a shift whose p-value (over all looks and signals; see `trends`) is above this is noise. An alarm
+      must leave its healthy range too, so that far fewer runs than this alarm: chosen on simulated noise for
+      at most 5% of runs (docs/diagnose.md).
     - steady: changes below this fraction of the start are no change.
-    - z: changes below this many standard errors are noise.
+    - z: reward and truth diverge when both move by this many standard errors.
     - few_steps: with fewer training steps nothing is said about trends.
     """
 
@@ -33,13 +40,17 @@ class Thresholds:
     fall_share: float = 0.25
     margin: float = 0.05
     dead: float = 0.01
-    length_low: float = 0.6
+    length_low: float = 0.75
     length_high: float = 1.6
     entropy_low: float = 0.25
-    entropy_high: float = 2.5
-    share_lost: float = 0.5
+    entropy_high: float = 1.75
+    share_lost: float = 0.75
+    distinct_lost: float = 0.8
+    running_lost: float = 0.5
+    consensus_lost: float = 0.75
     rate_rise: float = 0.2
     starved: float = 0.8
+    noise: float = 0.3
     steady: float = 0.1
     z: float = 3.0
     few_steps: int = 5

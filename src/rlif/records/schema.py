@@ -59,13 +59,25 @@ class StepRecord(Record):
         reasoning_share: tokens before the code / all tokens, mean over completions.
         reasoning_rate: share of completions with a program and any text before its code block.
         no_code, syntax_error: share of completions without a program; with one that does not compile.
+        ignores_input: share of completions with a program that does not read its input.
+        executable, timeout: share of completions whose program ran on all public inputs; exceeded its time.
+        constant_output: share whose program ran and gave the same output for different public inputs.
         distinct_programs: mean over groups of (different programs / G).
+        distinct_asts: mean over groups of (different syntax trees, up to the names of variables / G).
+        distinct_behaviours: mean over groups of (different outputs on the public inputs / G).
+        behaviour_entropy: mean over groups of the entropy of the classes of equal outputs (nats).
         majority_share: mean over groups of the largest share of equal outputs on the public inputs.
+        distinct_4: mean over completions of (different 4-grams of tokens / all 4-grams).
+        compression_ratio: mean over groups of (bytes of the texts / bytes when compressed together).
         reward_length_corr: mean within-group Pearson correlation of reward and length.
         pass_rate: [truth] share of completions that pass all tests.
         pass_any: [truth] share of groups with such a completion.
         reward_truth_auroc: [truth] mean within-group AUROC of the reward as a predictor of passing.
+        reward_truth_corr: [truth] mean within-group point-biserial correlation of the reward with passing.
         label_accuracy: [truth] share of groups whose highest-rewarded completion passes.
+        reward_accuracy: [truth] share of completions whose reward equals passing, for rewards of 0 and 1.
+        false_positive_rate: [truth] share of the failing completions rewarded above their group's mean.
+        false_negative_rate: [truth] share of the passing completions rewarded below it.
         kl: estimated KL to the stage's reference policy, when beta > 0. clip_ratio: share of clipped tokens.
         tokens: completion tokens trained on so far in the run.
         seconds: wall-clock parts of the step (total, generation, execution, statistics); not reproducible.
@@ -89,13 +101,26 @@ class StepRecord(Record):
     reasoning_rate: Number = NAN
     no_code: Number = NAN
     syntax_error: Number = NAN
+    ignores_input: Number = NAN
+    executable: Number = NAN
+    timeout: Number = NAN
+    constant_output: Number = NAN
     distinct_programs: Number = NAN
+    distinct_asts: Number = NAN
+    distinct_behaviours: Number = NAN
+    behaviour_entropy: Number = NAN
     majority_share: Number = NAN
+    distinct_4: Number = NAN
+    compression_ratio: Number = NAN
     reward_length_corr: Number = NAN
     pass_rate: Number = NAN
     pass_any: Number = NAN
     reward_truth_auroc: Number = NAN
+    reward_truth_corr: Number = NAN
     label_accuracy: Number = NAN
+    reward_accuracy: Number = NAN
+    false_positive_rate: Number = NAN
+    false_negative_rate: Number = NAN
     kl: Number = NAN
     clip_ratio: Number = NAN
     loss: Number = NAN
@@ -103,6 +128,22 @@ class StepRecord(Record):
     learning_rate: Number = NAN
     tokens: int = 0
     seconds: dict[str, Number] = {}
+
+    @property
+    def pass_gap(self) -> float:
+        """[truth] pass@G − pass@1 of the step: what drawing G times gains, and sharpening uses up."""
+        return self.pass_any - self.pass_rate
+
+    @property
+    def proxy_gap(self) -> float:
+        """[truth] Reward − pass rate: how many right answers a reward in [0, 1] claims that are not there.
+
+        NaN for a reward on another scale, and for several components.
+        """
+        if len(self.rewards) != 1:
+            return NAN
+        [proxy] = self.rewards.values()
+        return proxy.mean - self.pass_rate if proxy.min >= 0 and proxy.max <= 1 else NAN
 
 
 class EvalRecord(Record):

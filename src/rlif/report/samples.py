@@ -2,20 +2,22 @@
 
 They are picked by a rule, not by hand: the first problem recorded at all of these steps (else the first of
 each step); of its group the completion with the highest reward, which is what training reinforces, and a
-typical one, with the median reward.
+typical one, with the median reward. Of an arm its first run is shown, and of a large study a few arms.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import polars as pl
 
 from rlif.diagnostics import Verdict
 from rlif.records import RunDir
-from rlif.report.load import Run
+from rlif.report.arms import Arm, Run
 
 MAX_CHARACTERS = 2000
+MOST_ARMS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,20 @@ class RunSamples:
     moments: list[Moment]
 
 
-def samples(runs: Sequence[Run]) -> list[RunSamples]:
-    """Return the samples of every run that recorded any; the run that lost most stands open."""
+def samples(arms: Sequence[Arm]) -> list[RunSamples]:
+    """Return the samples of the first `MOST_ARMS` arms whose first run recorded any.
+
+    The arm that lost most stands open.
+    """
     order = [Verdict.COLLAPSED, Verdict.IMPROVED_THEN_FELL, Verdict.WORSENED, Verdict.IMPROVED]
-    found = [(run, moments(run)) for run in runs]
-    found = [(run, at) for run, at in found if at]
-    ranks = [order.index(v) if (v := run.findings.verdict) in order else len(order) for run, _ in found]
+    shown = ((arm, moments(arm.runs[0])) for arm in arms)
+    found = list(islice(((arm, at) for arm, at in shown if at), MOST_ARMS))
+    ranks = [order.index(arm.verdict) if arm.verdict in order else len(order) for arm, _ in found]
     first = ranks.index(min(ranks)) if ranks else -1
-    return [RunSamples(run.label, i == first, at) for i, (run, at) in enumerate(found)]
+    return [
+        RunSamples(arm.label if len(arm.runs) == 1 else arm.runs[0].label, i == first, at)
+        for i, (arm, at) in enumerate(found)
+    ]
 
 
 def moments(run: Run) -> list[Moment]:

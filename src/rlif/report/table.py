@@ -1,4 +1,4 @@
-"""The table of a report: one row a run, for the page, for Markdown and for the terminal."""
+"""The table of all arms: one row each, for the page, for files and for the terminal."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,9 @@ from rich.text import Text
 from rlif.diagnostics import Interval, Verdict
 from rlif.diagnostics.evidence import number, percent
 from rlif.records import Role
-from rlif.report.load import Run, Study
+from rlif.report.arms import Arm
+from rlif.report.load import Study
+from rlif.report.tabular import Tabular
 
 COLUMNS = (
     "Run",
@@ -57,32 +59,35 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run; `cells` in the order of `COLUMNS` from the second to the last but one."""
+    """One arm; `cells` in the order of `COLUMNS` from the second to the last but one."""
 
     id: str
     label: str
     role: Role
     verdict: Verdict
+    runs: int
     note: str
     cells: tuple[Cell, ...]
 
 
 def rows(study: Study) -> list[Row]:
-    """Return one row a run, in the study's order."""
+    """Return one row an arm, in the study's order."""
     return [
-        Row(run.id, run.label, run.role, run.findings.verdict, run.note, _cells(run)) for run in study.runs
+        Row(arm.id, arm.label, arm.role, arm.verdict, len(arm.runs), arm.note, _cells(arm))
+        for arm in study.arms
     ]
 
 
-def markdown(study: Study) -> str:
-    """Return the table as Markdown."""
-    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+def tabular(study: Study) -> Tabular:
+    """Return the table for Markdown and LaTeX."""
+    several = any(len(arm.runs) > 1 for arm in study.arms)
+    columns = (COLUMNS[0], "Runs", *COLUMNS[1:]) if several else COLUMNS
+    lines: list[tuple[str, ...]] = []
     for row in rows(study):
         texts = [f"{cell.text} ({cell.small})" if cell.small else cell.text for cell in row.cells]
         name = f"{row.label} ({row.note})" if row.note else row.label
-        parts = [part.replace("|", "\\|").replace("\n", " ") for part in (name, *texts, row.verdict)]
-        lines.append(f"| {' | '.join(parts)} |")
-    return "\n".join(lines) + "\n"
+        lines.append((name, *([str(row.runs)] if several else []), *texts, row.verdict))
+    return Tabular("runs", "Held-out pass@1 with 95% intervals", columns, tuple(lines))
 
 
 def terminal(study: Study) -> Table:
@@ -91,8 +96,8 @@ def terminal(study: Study) -> Table:
     table = Table(title=study.name, title_justify="left", caption=caption, box=SIMPLE, pad_edge=False)
     for column in ("Run", "Sampled %", "Greedy %", "Peak\nstep", "Length", "Reasoning", "Verdict"):
         table.add_column(column, justify="left" if column in ("Run", "Verdict") else "right")
-    for run, row in zip(study.runs, rows(study), strict=True):
-        p = run.findings.performance
+    for arm, row in zip(study.arms, rows(study), strict=True):
+        p = arm.findings.performance
         scores = (p.start, p.peak, p.end) if p else ()
         table.add_row(
             Text(row.label),  # not a plain str: a label may hold what rich takes for markup
@@ -104,10 +109,10 @@ def terminal(study: Study) -> Table:
     return table
 
 
-def _cells(run: Run) -> tuple[Cell, ...]:
-    p = run.findings.performance
+def _cells(arm: Arm) -> tuple[Cell, ...]:
+    p = arm.findings.performance
     if p is None:
-        return (*[Cell("–")] * 7, _from_training(run, "length_mean"), _from_training(run, "reasoning_share"))
+        return (*[Cell("–")] * 7, _from_training(arm, "length_mean"), _from_training(arm, "reasoning_share"))
     scores = (p.start, p.peak, p.end)
     return (
         *(_score(score.sampled) for score in scores),
@@ -118,8 +123,8 @@ def _cells(run: Run) -> tuple[Cell, ...]:
     )
 
 
-def _from_training(run: Run, name: str) -> Cell:
-    trend = run.findings.trends.get(name)
+def _from_training(arm: Arm, name: str) -> Cell:
+    trend = arm.findings.trends.get(name)
     if trend is None:
         return Cell("–")
     show = _whole if name == "reasoning_share" else number

@@ -6,13 +6,14 @@ Nothing is claimed that an interval does not support: where it does not, the sen
 import math
 from dataclasses import dataclass
 
-from rlif.diagnostics import Alarm, Comparison, Direction, Findings, Thresholds, Verdict, compare
+from rlif.diagnostics import Alarm, Comparison, Direction, Findings, Thresholds, Verdict
 from rlif.diagnostics.evidence import NAMES, number, percent, points, reading
-from rlif.errors import UserError
 from rlif.records import Role
-from rlif.report.load import Run, Study, Transfer
+from rlif.report.arms import Arm
+from rlif.report.contrast import contrast
+from rlif.report.decisions import LOST
+from rlif.report.load import Study, Transfer
 
-LOST = (Verdict.COLLAPSED, Verdict.IMPROVED_THEN_FELL, Verdict.WORSENED)
 SHOWN = ("length_mean", "reasoning_share", "entropy", "truncated", "no_code", "syntax_error")
 
 
@@ -37,37 +38,37 @@ class Answer:
 
 def headline(study: Study) -> str:
     """Return the one sentence to remember."""
-    runs = [run for run in study.with_role(Role.INTRINSIC) if run.findings.performance is not None]
-    if len(study.runs) == 1:
-        return f"{study.runs[0].label}: {study.runs[0].findings.verdict}"
-    if not runs:
+    arms = [arm for arm in study.with_role(Role.INTRINSIC) if arm.findings.performance is not None]
+    if len(study.arms) == 1:
+        return f"{study.arms[0].label}: {study.arms[0].findings.verdict}"
+    if not arms:
         return f"{study.name}: {len(study.runs)} runs"
-    gained = [run for run in runs if _gained(run.findings)]
-    lost = [run for run in runs if run.findings.verdict in LOST]
-    if len(runs) == 1:
-        return f"The run whose reward needs no tests {_single(bool(gained), bool(lost))}"
-    back = [run for run in gained if run in lost]
-    worse = [run for run in lost if run not in gained]
+    gained = [arm for arm in arms if _gained(arm.findings)]
+    lost = [arm for arm in arms if arm.findings.verdict in LOST]
+    if len(arms) == 1:
+        return f"The reward that needs no tests {_single(bool(gained), bool(lost))}"
+    back = [arm for arm in gained if arm in lost]
+    worse = [arm for arm in lost if arm not in gained]
     first = f"{_count(gained)} gained" + (" at first" if back else "")
     parts = [first if gained else "none is shown to have gained"]
     if back:
         parts.append(f"{_count(back)} of these lost it again")
     if worse:
         parts.append(f"{_count(worse)} only got worse")
-    return f"Of {_count(runs)} runs whose reward needs no tests, {_listed(parts)}"
+    return f"Of {_count(arms)} rewards that need no tests, {_listed(parts)}"
 
 
 def answers(study: Study) -> list[Answer]:
-    """Return the questions of the first screen with their answers, in reading order."""
+    """Return questions with their answers, in reading order."""
     found = [
-        Answer("What became of each run?", [outcome(run) for run in study.runs]),
-        Answer("How did it show?", [line for run in study.runs if (line := signs(run)) is not None]),
+        Answer("What became of each reward?", [outcome(arm) for arm in study.centre]),
+        Answer("How did it show?", [line for arm in study.centre if (line := signs(arm)) is not None]),
         Answer(
             "Did starting without tests help the training on tests that followed?",
             [line for transfer in study.transfers for line in transfer_lines(transfer)],
         ),
         Answer(
-            "Was it the reward? At the end, against training on a reward that knows nothing:",
+            "Was it the reward? At the last shared evaluation, against a reward that knows nothing:",
             controlled(study),
         ),
         Answer("What to do?", advice(study)),
@@ -75,14 +76,14 @@ def answers(study: Study) -> list[Answer]:
     return [answer for answer in found if answer.lines]
 
 
-def outcome(run: Run) -> Line:
-    """Return what became of one run."""
-    p = run.findings.performance
-    if p is None or run.findings.verdict_source != "held-out tests":
-        return Line(run.label, _without_evaluations(run.findings))
+def outcome(arm: Arm) -> Line:
+    """Return what became of one arm."""
+    p = arm.findings.performance
+    if p is None or arm.findings.verdict_source != "held-out tests":
+        return Line(arm.label, _without_evaluations(arm.findings))
     start, peak, end = (percent(getattr(score, p.mode).estimate) for score in (p.start, p.peak, p.end))
     step, last = p.peak_step, p.end.step
-    match run.findings.verdict:
+    match arm.findings.verdict:
         case Verdict.IMPROVED:
             text = f"improved from {start} to {end} at step {last}: {points(p.change)}."
         case Verdict.IMPROVED_THEN_FELL:
@@ -91,7 +92,7 @@ def outcome(run: Run) -> Line:
         case Verdict.COLLAPSED:
             fall = f"collapsed from {start} (best {peak} at step {step}) to {end}"
             text = f"{fall}: {points(-p.drop)} since its best."
-            dead = run.findings.collapse.accuracy_step
+            dead = arm.findings.collapse.accuracy_step
             text += "" if dead is None else f" Under 1% was right for the first time at step {dead}."
         case Verdict.WORSENED:
             text = f"worsened from {start} to {end} at step {last}: {points(p.change)}."
@@ -99,24 +100,22 @@ def outcome(run: Run) -> Line:
             text = f"is unchanged, {start} to {end}: {points(p.change)}."
         case Verdict.UNDECIDED:
             text = f"is undecided, {start} to {end}: {points(p.change)}, too wide an interval to tell."
-    return Line(run.label, text + (_greedy(run) if p.mode == "sampled" else ""))
+    return Line(arm.label, text + (_greedy(arm) if p.mode == "sampled" else ""))
 
 
-def _greedy(run: Run) -> str:
+def _greedy(arm: Arm) -> str:
     """Return how the greedy answers changed, where the sampled ones were the subject; "" if not shown to."""
-    evals = [record for record in run.evals if record.mode == "greedy"]
-    if len(evals) < 2:
+    steps = [record.step for record in arm.evals if record.mode == "greedy"]
+    found = contrast(arm, arm, max(steps), min(steps), mode="greedy") if len(steps) > 1 else None
+    if found is None or not (found.difference.above_zero or found.difference.below_zero):
         return ""
-    first, last = min(record.step for record in evals), max(record.step for record in evals)
-    change = compare(evals, evals, last, first).difference
-    if not (change.above_zero or change.below_zero):
-        return ""
+    change = found.difference
     return f" Its greedy answers {'rose' if change.above_zero else 'fell'}: {points(change)}."
 
 
-def signs(run: Run) -> Line | None:
-    """Return how a run that lost performance looked from outside, or what alarms in one that did not."""
-    f = run.findings
+def signs(arm: Arm) -> Line | None:
+    """Return how an arm that lost performance looked from outside, or what alarms in one that did not."""
+    f = arm.findings
     lost = f.verdict in LOST
     moved = [
         trend
@@ -131,22 +130,22 @@ def signs(run: Run) -> Line | None:
         if gap.diverged
     ]
     if lost:
-        parts += _held_out_signs(run, {trend.name for trend in moved})
+        parts += _held_out_signs(arm, {trend.name for trend in moved})
     if not parts:
-        return Line(run.label, "gave no sign: no watched signal moved beyond noise.") if lost else None
+        return Line(arm.label, "gave no sign: no watched signal moved beyond noise.") if lost else None
     ending = "" if lost else " (but its pass@1 is not shown to have fallen)"
-    return Line(f"{run.label}:", f"{'; '.join(parts)}{ending}.")
+    return Line(f"{arm.label}:", f"{'; '.join(parts)}{ending}.")
 
 
-def _held_out_signs(run: Run, told: set[str]) -> list[str]:
+def _held_out_signs(arm: Arm, told: set[str]) -> list[str]:
     """Return what changed in the answers to held-out problems, first to last, beyond what is told already.
 
     These are the same problems each time, so that much less is noise than from one training step to the next.
     """
-    p, lines = run.findings.performance, list[str]()
+    p, lines = arm.findings.performance, list[str]()
     if p is None:
         return lines
-    evals = sorted((record for record in run.evals if record.mode == p.mode), key=lambda record: record.step)
+    evals = sorted((record for record in arm.evals if record.mode == p.mode), key=lambda record: record.step)
     for name in ("length_mean", "reasoning_share"):
         start, end = getattr(evals[0], name), getattr(evals[-1], name)
         if name not in told and abs(end - start) > Thresholds().steady * abs(start):
@@ -158,7 +157,7 @@ def _held_out_signs(run: Run, told: set[str]) -> list[str]:
 def transfer_lines(transfer: Transfer) -> list[Line]:
     """Return both comparisons of RLIF -> RLVR with RLVR."""
     f, lines = transfer.found, list[Line]()
-    versus = f"{transfer.run.label} against {transfer.rlvr.label}"
+    versus = f"{transfer.arm.label} against {transfer.rlvr.label}"
     if f.equal_total is not None:
         budget = f"after {f.equal_total.first_step} steps in all"
         lines.append(Line(versus, f"{budget}: {_outcome(f.equal_total)}"))
@@ -170,65 +169,62 @@ def transfer_lines(transfer: Transfer) -> list[Line]:
 
 
 def controlled(study: Study) -> list[Line]:
-    """Compare the other runs with the first control: training moves a model even when it rewards nothing."""
-    controls = [run for run in study.with_role(Role.CONTROL) if run.findings.performance is not None]
-    if not controls:
-        return []
-    control, lines = controls[0], list[Line]()
-    for run in study.runs:
-        if run.role is not Role.CONTROL and run.findings.performance is not None:
-            lines += _compared(f"{run.label} against {control.label}:", run, control)
+    """Compare the other arms with the control: training moves a model even when it rewards nothing."""
+    control, lines = study.control, list[Line]()
+    if control is None:
+        return lines
+    for arm in study.centre:
+        if arm.role is not Role.CONTROL and arm.findings.performance is not None:
+            lines += _compared(f"{arm.label} against {control.label}:", arm, control)
     if control.findings.verdict in LOST:
         text = "fell too: what the others lost is their reward's work only as far as they differ from it."
         lines.append(Line(control.label, text))
     return lines
 
 
-def _compared(subject: str, first: Run, second: Run) -> list[Line]:
-    """Return a line on how two runs ended; none when they were evaluated in different ways."""
-    try:
-        return [Line(subject, _outcome(compare(first.evals, second.evals)))]
-    except UserError:
-        return []
+def _compared(subject: str, first: Arm, second: Arm) -> list[Line]:
+    """Return a line on two arms at their last shared evaluation; none if they have none."""
+    found = contrast(first, second)
+    return [Line(subject, _outcome(found))] if found else []
 
 
 def advice(study: Study) -> list[Line]:
     """Return what follows for someone who has to choose; silent where the data do not decide."""
-    lines = [line for run in study.with_role(Role.INTRINSIC) if (line := _until_when(run)) is not None]
+    lines = [line for arm in study.with_role(Role.INTRINSIC) if (line := _until_when(arm)) is not None]
     lines += _tests_or_not(study)
-    for run in study.with_role(Role.CONTROL):
-        if _gained(run.findings):
+    for arm in study.with_role(Role.CONTROL):
+        if _gained(arm.findings):
             lines.append(
-                Line(run.label, "gained too, though it knows nothing: do not credit other rewards yet.")
+                Line(arm.label, "gained too, though it knows nothing: do not credit other rewards yet.")
             )
     return lines
 
 
-def _until_when(run: Run) -> Line | None:
-    p, verdict = run.findings.performance, run.findings.verdict
-    if p is None or run.findings.verdict_source != "held-out tests":
-        alarming = run.findings.alarm is Alarm.ALARM
+def _until_when(arm: Arm) -> Line | None:
+    p, verdict = arm.findings.performance, arm.findings.verdict
+    if p is None or arm.findings.verdict_source != "held-out tests":
+        alarming = arm.findings.alarm is Alarm.ALARM
         text = "shows signals outside their healthy range: read its completions before training on."
-        return Line(run.label, text) if alarming else None
+        return Line(arm.label, text) if alarming else None
     if verdict is Verdict.IMPROVED:
         kept = "most of its gain" if p.drop.above_zero else "its gain"
-        return Line(run.label, f"kept {kept} up to step {p.end.step}; what comes after was not tried.")
+        return Line(arm.label, f"kept {kept} up to step {p.end.step}; what comes after was not tried.")
     if verdict not in LOST:
         return None
-    onsets = [(t.onset, NAMES[t.name]) for t in run.findings.trends.values() if t.alarming and t.onset]
+    onsets = [(t.onset, NAMES[t.name]) for t in arm.findings.trends.values() if t.alarming and t.onset]
     sign = f" First to leave its healthy range: {min(onsets)[1]}, at step {min(onsets)[0]}." if onsets else ""
-    if not _gained(run.findings):
-        return Line(run.label, f"is not worth using like this: no gain is shown at any step.{sign}")
-    return Line(run.label, f"should be stopped near step {p.peak_step}, where it was best.{sign}")
+    if not _gained(arm.findings):
+        return Line(arm.label, f"is not worth using like this: no gain is shown at any step.{sign}")
+    return Line(arm.label, f"should be stopped near step {p.peak_step}, where it was best.{sign}")
 
 
 def _tests_or_not(study: Study) -> list[Line]:
     """Compare tests with the reward without tests that ended best."""
-    judged = [run for run in study.with_role(Role.INTRINSIC) if run.findings.performance is not None]
-    tests = next((run for run in study.with_role(Role.VERIFIABLE) if run.findings.performance), None)
+    judged = [arm for arm in study.with_role(Role.INTRINSIC) if arm.findings.performance is not None]
+    tests = study.tests
     if tests is None or not judged:
         return []
-    best = max(judged, key=lambda run: _end(run.findings))
+    best = max(judged, key=lambda arm: _end(arm.findings))
     return _compared(f"{tests.label} against {best.label} (the best without tests at the end):", tests, best)
 
 
@@ -273,6 +269,6 @@ def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _count(runs: list[Run]) -> str:
+def _count(arms: list[Arm]) -> str:
     words = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-    return words[len(runs)] if len(runs) < len(words) else str(len(runs))
+    return words[len(arms)] if len(arms) < len(words) else str(len(arms))

@@ -11,11 +11,13 @@ replication (Searle, Casella & McCulloch 1992, chapter 4) the unbiased estimate 
 
 Rows and columns both contain σ_e²/(S P), hence the third term. The degrees of freedom are Satterthwaite's
 (1946): v² / Σ (term_i² / df_i). Estimates of v below its larger term are raised to it (σ² is never negative).
-A difference of two conditions on the same problems adds the rows of both and takes the columns of the
-difference. No bootstrap of a crossed table is exact (McCullagh 2000, Bernoulli 6:285), and with 3-5 seeds the
-percentile bootstrap is far too narrow; docs/statistics.md has the coverage of each.
+A contrast Σ c_l x̄_l of several conditions on the same problems (a difference, a slope) adds the rows of
+all, each times c_l², and takes the columns of the contrast. No bootstrap of a crossed table is exact
+(McCullagh 2000, Bernoulli 6:285), and with 3-5 seeds the percentile bootstrap is far too narrow;
+docs/statistics.md has the coverage of each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +53,27 @@ def difference(
         raise ValueError(f"need the same problems in both; got {first.shape[1]} and {second.shape[1]}")
     if paired_seeds:
         return mean(first - second, level)
-    gap = first.mean(axis=0, keepdims=True) - second.mean(axis=0, keepdims=True)
-    return _estimate(gap, [_rows(first), _rows(second)], "crossed random effects, seeds not paired", level)
+    return contrast([first, second], [1, -1], level)
+
+
+def contrast(groups: Sequence[Floats], weights: Sequence[float], level: float = LEVEL) -> Estimate:
+    """Return Σ weight · mean(group), seeds not paired.
+
+    Args:
+        groups: scores [S_l, P]; column p is the same problem in all. A group of one run makes it NaN.
+        weights: one for each; (1, −1) is a difference, `slope_weights` a slope.
+        level: of the interval.
+    """
+    means = sum(w * scores.mean(axis=0, keepdims=True) for w, scores in zip(weights, groups, strict=True))
+    rows = [_rows(scores, w * w) for w, scores in zip(weights, groups, strict=True)]
+    return _estimate(np.asarray(means), rows, "crossed random effects, seeds not paired", level)
+
+
+def slope_weights(x: Sequence[float], counts: Sequence[int]) -> list[float]:
+    """Return the weights that make a contrast the least-squares slope of group means on x."""
+    values, n = np.asarray(x, dtype=float), np.asarray(counts, dtype=float)
+    centred = values - (n * values).sum() / n.sum()
+    return [float(w) for w in n * centred / (n * centred**2).sum()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +92,16 @@ class _Rows:
     shared: _Term
 
 
-def _rows(scores: Floats) -> _Rows:
+def _rows(scores: Floats, factor: float = 1.0) -> _Rows:
+    """Return the terms of one condition, times a factor."""
     seeds, problems = scores.shape
     if seeds < 2 or problems < 2:
         return _Rows(_Term(np.nan, 0), _Term(np.nan, 0))
     row, column = scores.mean(axis=1, keepdims=True), scores.mean(axis=0, keepdims=True)
     df = (seeds - 1) * (problems - 1)
     residual = ((scores - row - column + scores.mean()) ** 2).sum() / df
-    return _Rows(_Term(row.var(ddof=1) / seeds, seeds - 1), _Term(residual / (seeds * problems), df))
+    of_seeds, of_both = factor * row.var(ddof=1) / seeds, factor * residual / (seeds * problems)
+    return _Rows(_Term(of_seeds, seeds - 1), _Term(of_both, df))
 
 
 def _estimate(scores: Floats, rows: list[_Rows], method: str, level: float) -> Estimate:

@@ -1,63 +1,39 @@
-"""Time and memory of a run on GPUs, from the model's shape and the accelerator's figures.
+"""`Budget`: what a whole run takes. Formulas are in `rlif.study.memory` and `rlif.study.timing`.
 
-    generation   each decoding step reads the weights and the KV cache once:
-                 t = L_max · max(floor, (2N + B·c·kv) / (bandwidth · 0.6))
-    training     FLOPs = k·N·tokens / (peak · MFU), k = 6, and 2 more for each further forward pass: token
-                 statistics, reference policy (β > 0), recomputation (gradient checkpointing)
-    memory       weights 2N; gradients 2N and fp32 master weights and Adam states 12N (ZeRO, arXiv 1910.02054,
-                 section 3.1), shared out over the GPUs by DeepSpeed or FSDP; logits of one batch; with vLLM
-                 its own weights and the KV cache
-
-N parameters, B sequences a GPU, c their mean context, kv bytes a token, L_max the length limit. What is
-assumed beyond that is in `Assumptions`, and printed with every plan.
+One planner for a run (`rlif plan`) and for the runs of a study (`rlif study plan`). Where earlier runs of the
+same model on this machine are found, a study takes their seconds instead: see `rlif.study.measured`.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rlif.config import RunConfig
-from rlif.study.hardware import GPUS, MODELS, Gpu, ModelShape, gpu_named
-from rlif.study.schema import Resources
+from rlif.study.hardware import BANDWIDTH_SHARE, MFU, Device
+from rlif.study.lengths import Lengths, counted_lengths
+from rlif.study.memory import Memory, memory_of
+from rlif.study.setting import Setting, Sharding
+from rlif.study.shapes import ModelShape
+from rlif.study.timing import (
+    OTHER_PROGRAM_S,
+    PROGRAM_S,
+    START_S,
+    VLLM_STEP_S,
+    decoding_s,
+    programs_s,
+    step_seconds,
+)
 from rlif.study.work import Work, work_of
 
 
 @dataclass(frozen=True, slots=True)
-class Assumptions:
-    """What no setting says. Times in seconds.
+class Place:
+    """Where a run is computed: so many equal devices, and what they share out among them."""
 
-    Attributes:
-        prompt_tokens: of a prompt, mean. length_share: mean completion / length limit.
-        bandwidth_share: of the accelerator's memory bandwidth that decoding reaches. mfu: share of peak
-            FLOP/s that training reaches.
-        vllm_floor, transformers_floor: least time of a decoding step.
-        program_s: of one sandbox worker for one program. start_s: to load a model and the engine.
-        logit_bytes: memory for each logit of a training batch, forward and backward.
-    """
-
-    prompt_tokens: float = 600
-    length_share: float = 0.5
-    bandwidth_share: float = 0.6
-    mfu: float = 0.35
-    vllm_floor: float = 0.008
-    transformers_floor: float = 0.03
-    program_s: float = 0.2
-    start_s: float = 180
-    logit_bytes: float = 10
-
-    def sentences(self, resources: Resources) -> list[str]:
-        """Return them for people."""
-        gpu = GPUS[resources.gpu]
-        return [
-            f"{resources.num_gpus} x {resources.gpu} a run: {gpu.flops / 1e12:g} TFLOP/s (bf16, dense), "
-            f"{gpu.bandwidth / 1e12:g} TB/s, {gpu.memory / 1e9:g} GB each",
-            f"prompts of {self.prompt_tokens:g} tokens; completions of {self.length_share:.0%} of the limit",
-            f"decoding at {self.bandwidth_share:.0%} of memory bandwidth, at least "
-            f"{1000 * self.vllm_floor:g} ms a token with vLLM, {1000 * self.transformers_floor:g} ms without",
-            f"training at {self.mfu:.0%} of peak FLOP/s (MFU); 6 N a token, 2 N more a further forward pass",
-            "evaluation by transformers on one GPU while the others wait",
-            f"{self.program_s:g} s of a sandbox worker a program; {self.start_s:g} s to start a run",
-            "memory: 16 bytes a parameter, of which DeepSpeed or FSDP share out all but the bf16 weights",
-        ]
+    device: Device
+    processes: int = 1
+    sharding: Sharding = Sharding.DDP
+    lora_rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,68 +57,95 @@ class Budget:
     generation_rate: float = math.nan
 
 
-def gpu_budget(config: RunConfig, resources: Resources, assume: Assumptions) -> Budget:
-    """Return what one run takes on its GPUs."""
-    shape, gpu = MODELS.get(config.model), gpu_named(resources.gpu)
-    work, limit = work_of(config), config.grpo.max_completion_length
-    length = assume.length_share * limit
-    tokens = (work.completions + work.evaluated) * length
-    if shape is None:
-        return Budget(math.nan, tokens)
-    vllm = bool(config.grpo.extra.get("use_vllm"))
-    each = config.grpo.completions_per_step / resources.num_gpus
-    floor = assume.vllm_floor if vllm else assume.transformers_floor
-    step_s = _decoding(shape, gpu, each, limit, assume, floor)
-    generation = work.completions / config.grpo.completions_per_step * step_s
-    evaluation = work.evaluated / config.evaluation.batch_size
-    evaluation *= _decoding(
-        shape, gpu, config.evaluation.batch_size, limit, assume, assume.transformers_floor
-    )
-    trained = work.completions * (assume.prompt_tokens + length)
-    flops = (8 + 2 * (config.grpo.beta > 0) + 2 * config.grpo.gradient_checkpointing) * shape.parameters
-    training = flops * trained / (resources.num_gpus * gpu.flops * assume.mfu)
-    grading = (work.completions + work.evaluated) * assume.program_s / config.sandbox.workers
+LengthsOf = Callable[[RunConfig, int], Lengths]
+"""(run, stage) -> its lengths."""
+
+
+def settings_of(
+    config: RunConfig, shape: ModelShape, place: Place, lengths_of: LengthsOf = counted_lengths
+) -> list[Setting]:
+    """Return a setting for each stage of a run."""
+    return [
+        Setting(
+            config,
+            stage,
+            shape,
+            lengths_of(config, stage),
+            place.device,
+            place.processes,
+            place.sharding,
+            place.lora_rank,
+        )
+        for stage in range(len(config.stages))
+    ]
+
+
+def budget_of(settings: Sequence[Setting]) -> Budget:
+    """Return what a run takes whose stages these are."""
+    config, first = settings[0].config, settings[0]
+    work = work_of(config)
+    parts = [
+        {part.name: part.amount * stage.steps for part in step_seconds(setting)}
+        for stage, setting in zip(config.stages, settings, strict=True)
+    ]
+    evaluation = evaluation_seconds(first) * work.evaluations
+    generation = sum(stage["sampling"] for stage in parts)
+    grading = sum(stage["programs"] for stage in parts)
+    steps = math.fsum(second for stage in parts for second in stage.values())
+    drawn = decoding_s(first, first.rows, bool(first.vllm))
     return Budget(
-        seconds=assume.start_s + generation + training + evaluation + grading,
-        tokens=tokens,
-        memory=_memory(config, shape, resources, assume, each if vllm else 0),
+        seconds=START_S[first.device.is_gpu] + steps + evaluation,
+        tokens=(work.completions + work.evaluated) * first.lengths.completion,
+        memory=fullest(settings).total,
         generation=generation,
-        training=training,
+        training=steps - generation - grading,
         evaluation=evaluation,
         grading=grading,
-        generation_rate=each * length / step_s,
+        generation_rate=first.rows * first.lengths.completion / drawn,
     )
 
 
-def _decoding(
-    shape: ModelShape, gpu: Gpu, sequences: float, limit: int, assume: Assumptions, floor: float
-) -> float:
-    """Return the seconds until the longest of some sequences that are decoded together has ended."""
-    length = assume.length_share * limit
-    active = sequences * assume.length_share  # on average over the time: most end before the longest
-    context = assume.prompt_tokens + length / 2
-    read = 2 * shape.parameters + active * context * shape.kv_bytes_per_token
-    return limit * max(floor, read / (gpu.bandwidth * assume.bandwidth_share))
+def fullest(settings: Sequence[Setting]) -> Memory:
+    """Return the memory of the stage that holds most."""
+    return max((memory_of(setting) for setting in settings), key=lambda memory: memory.total)
 
 
-def _memory(
-    config: RunConfig, shape: ModelShape, resources: Resources, assume: Assumptions, sampled: float
-) -> float:
-    """Return the bytes that each GPU holds at its fullest; `sampled` sequences in vLLM's KV cache."""
-    shared = bool(resources.accelerate) and resources.num_gpus > 1
-    states = 14 * shape.parameters / (resources.num_gpus if shared else 1)
-    weights = 2 * shape.parameters * (1 + (config.grpo.beta > 0) + (sampled > 0))
-    limit = config.grpo.max_completion_length
-    batch = config.grpo.per_device_train_batch_size or (
-        config.grpo.completions_per_step // max(resources.num_gpus, 1)
+def evaluation_seconds(setting: Setting) -> float:
+    """Return the seconds of one evaluation: by transformers, on one device, while the others wait."""
+    table, work = setting.config.evaluation, work_of(setting.config)
+    if not work.evaluations:
+        return 0.0
+    each = work.evaluated / work.evaluations
+    batch = min(table.batch_size, each)
+    programs = programs_s(setting, table.problems.name, each)
+    return each / batch * decoding_s(setting, batch, vllm=False) + programs
+
+
+def assumptions(settings: Sequence[Setting]) -> list[str]:
+    """Return what the numbers rest on, for people."""
+    first = settings[0]
+    device = first.device
+    about = (
+        f"{first.processes} x {device.name}: training reaches {device.flops / 1e12:.3g} TFLOP/s, decoding "
+        f"reads {device.bandwidth / 1e9:.3g} GB/s, {device.memory / 1e9:.0f} GB of memory"
     )
-    logits = batch * limit * shape.vocabulary * assume.logit_bytes
-    context = assume.prompt_tokens + limit * assume.length_share
-    return states + weights + logits + sampled * context * shape.kv_bytes_per_token
+    shares = f"that is {MFU:.0%} of peak FLOP/s (MFU) and {BANDWIDTH_SHARE:.0%} of peak bandwidth (assumed)"
+    floor = 1000 * device.decoding_floor(first.shape.layers, first.rows)
+    engine = f"{1000 * VLLM_STEP_S:g} ms with vLLM" if first.vllm else f"{floor:.3g} ms with transformers"
+    known = ", ".join(f"{1000 * seconds:g} ms for {name}" for name, seconds in PROGRAM_S.items())
+    return [
+        about,
+        *([shares] if device.is_gpu else []),
+        *dict.fromkeys(setting.lengths.source for setting in settings),
+        f"a decoding step takes at least {engine}",
+        f"a program takes a sandbox worker {known}, {1000 * OTHER_PROGRAM_S:g} ms for others (assumed)",
+        "evaluation by transformers on one device while the others wait; "
+        f"{START_S[device.is_gpu]:g} s to start a run",
+    ]
 
 
 def cpu_budget(work: Work, train_s: float, eval_s: float, start_s: float, tokens: float) -> Budget:
-    """Return what one run takes at a speed that was measured or assumed; see `rlif.study.measured.Speed`."""
+    """Return what one run takes at a speed that was measured; see `rlif.study.measured.Speed`."""
     training, evaluation = work.completions * train_s, work.evaluated * eval_s
     return Budget(
         seconds=start_s + training + evaluation,

@@ -1,6 +1,7 @@
-"""Models and accelerators, as far as an estimate of time and memory needs them.
+"""`Device`: what a run is computed on, as far as an estimate of time and memory needs it.
 
-Shapes are those of the models' published config.json; accelerators' figures are their makers' (dense bf16).
+GPUs: the makers' figures (dense bf16), times what of them training and decoding usually reach. This machine's
+cores are measured instead: `rlif.study.calibration`.
 """
 
 from dataclasses import dataclass
@@ -9,60 +10,62 @@ from rlif.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class ModelShape:
-    """A decoder-only transformer with grouped-query attention.
+class Device:
+    """One GPU, or the cores of one process.
 
     Attributes:
-        parameters: their number. layers, kv_heads, head_dim: what its KV cache follows from.
-        vocabulary: number of tokens.
+        name: for people.
+        memory: bytes.
+        flops: FLOP/s that forward and backward passes reach.
+        bandwidth: bytes/s that decoding reaches when it reads weights and cache.
+        step_s, layer_s: least seconds of a decoding step of transformers, whatever it computes: a constant
+            and for each layer.
+        step_row_s, layer_row_s: seconds that each row decoded beside adds to these.
+        is_gpu: whether it has memory of its own, and is programmed by kernels.
     """
 
-    parameters: float
-    layers: int
-    kv_heads: int
-    head_dim: int
-    vocabulary: int
-
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """Bytes of keys and values for one token in bf16: 2 (K, V) · layers · heads · width · 2 bytes."""
-        return 2 * self.layers * self.kv_heads * self.head_dim * 2
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """An accelerator: peak bf16 FLOP/s, memory bandwidth in bytes/s, memory in bytes."""
-
+    name: str
+    memory: float
     flops: float
     bandwidth: float
-    memory: float
+    step_s: float
+    layer_s: float
+    step_row_s: float = 0.0
+    layer_row_s: float = 0.0
+    is_gpu: bool = True
+
+    def decoding_floor(self, layers: int, rows: float) -> float:
+        """Return the least seconds in which transformers decodes one token of each row."""
+        constant = self.step_s + rows * self.step_row_s
+        return constant + layers * (self.layer_s + rows * self.layer_row_s)
 
 
-MODELS = {
-    "HuggingFaceTB/SmolLM2-135M-Instruct": ModelShape(135e6, 30, 3, 64, 49_152),
-    "smollm2": ModelShape(135e6, 30, 3, 64, 49_152),
-    "Qwen/Qwen2.5-Coder-0.5B-Instruct": ModelShape(0.49e9, 24, 2, 64, 151_936),
-    "Qwen/Qwen2.5-Coder-1.5B-Instruct": ModelShape(1.54e9, 28, 2, 128, 151_936),
-    "Qwen/Qwen2.5-Coder-3B-Instruct": ModelShape(3.09e9, 36, 2, 128, 151_936),
-    "Qwen/Qwen2.5-Coder-7B-Instruct": ModelShape(7.62e9, 28, 4, 128, 152_064),
-    "Qwen/Qwen3-1.7B": ModelShape(1.72e9, 28, 8, 128, 151_936),
-    "Qwen/Qwen3-4B": ModelShape(4.02e9, 36, 8, 128, 151_936),
-    "Qwen/Qwen3-8B": ModelShape(8.19e9, 36, 8, 128, 151_936),
-}
+MFU = 0.35
+"""Share of a GPU's peak FLOP/s that training reaches (model FLOPs utilisation, arXiv 2204.02311)."""
+BANDWIDTH_SHARE = 0.6
+"""Share of a GPU's memory bandwidth that decoding reaches."""
+
+
+def _gpu(name: str, peak_flops: float, peak_bandwidth: float, memory: float) -> Device:
+    # Python and kernel launches: about a millisecond a layer, with any of them.
+    return Device(name, memory, peak_flops * MFU, peak_bandwidth * BANDWIDTH_SHARE, 0.003, 0.001)
+
 
 GPUS = {
-    "a100": Gpu(312e12, 2.0e12, 80e9),
-    "h100": Gpu(989e12, 3.35e12, 80e9),
-    "h200": Gpu(989e12, 4.8e12, 141e9),
+    "a100": _gpu("a100", 312e12, 2.04e12, 80e9),
+    "h100": _gpu("h100", 989e12, 3.35e12, 80e9),
+    "h200": _gpu("h200", 989e12, 4.8e12, 141e9),
+    "l40s": _gpu("l40s", 362e12, 0.864e12, 48e9),
+    "rtx4090": _gpu("rtx4090", 165e12, 1.008e12, 24e9),
 }
 
 
-def gpu_named(name: str) -> Gpu:
-    """Return an accelerator by name.
+def gpu_named(name: str) -> Device:
+    """Return a GPU by name.
 
     Raises:
         UserError: it is not in the table.
     """
     if name not in GPUS:
-        raise UserError(f"resources.gpu = '{name}' is not known.", did_you_mean(name, GPUS))
+        raise UserError(f"The GPU '{name}' is not known.", did_you_mean(name, GPUS))
     return GPUS[name]

@@ -1,4 +1,4 @@
-"""`Speed`: how long a model's completions take and how long they are; measured, or else assumed and said so.
+"""`Speed`: how long a model's completions took in earlier runs, and how many tokens they had.
 
 Earlier runs of the same model on this machine are the measurement: medians over runs, so that one that was
 disturbed does not count for more. They hold for as many runs at a time, and as long completions, as then.
@@ -29,15 +29,6 @@ class Speed:
     start_s: float
     tokens: float
     source: str
-
-
-ASSUMED = {
-    # A quiet machine: two runs on two cores, one thread each; 48 completions of about 40 tokens a step.
-    "minicode-base": Speed(0.033, 0.0215, 8, 40, "assumed: 1.6 s for 48 completions, on one core of two"),
-    # One thread beside a busy core: 180 s for a step of 8 completions of up to 256 tokens.
-    "smollm2": Speed(22, 10, 30, 200, "assumed: 180 s for a step of 8 completions on one CPU core"),
-}
-"""Model -> its speed on a CPU core, for where no records are. With GPUs see `rlif.study.budget`."""
 
 
 def measured_speed(model: str, places: Iterable[Path]) -> Speed | None:

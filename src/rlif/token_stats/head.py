@@ -6,11 +6,14 @@ with scale 1 and no softcap in most models. The exceptions are named differently
 means opposite things: Granite and MiniCPM3 *divide* by `logits_scaling`, HyperCLOVA X *multiplies* by it.
 """
 
+import importlib
 import re
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 
 from rlif.errors import UserError
 from rlif.rollouts import TokenStats
@@ -77,17 +80,22 @@ class OutputHead:
 def output_head(model: Any) -> OutputHead:
     """Read the output head of a transformers causal language model (or of one that PEFT wraps).
 
+    A head in shards (FSDP2, ZeRO-3) is gathered, as in every pass of the model: all processes have to ask.
+
     Raises:
-        UserError: a head that is not one matrix on this process (quantised, adapted by LoRA, sharded,
-            patched), or a setting that looks like a scaling of the logits and is not known here.
+        UserError: a head that is not one matrix (quantised, adapted by LoRA, patched), or a setting that
+            looks like a scaling of the logits and is not known here.
     """
     model = base_language_model(model)
     name = type(model).__name__
     layer = model.get_output_embeddings()
-    if type(layer) is not torch.nn.Linear or "forward" in vars(layer) or layer.weight.ndim != 2:
+    plain = type(layer) is torch.nn.Linear or type(layer).__bases__ == (FSDPModule, torch.nn.Linear)
+    if not plain or "forward" in vars(layer):
         raise _unknown(name, f"its output layer is a {type(layer).__name__} of a special kind")
-    if type(layer.weight.data) is not torch.Tensor or layer.weight.numel() == 0:
-        raise _unknown(name, "its output matrix is spread over processes")
+    parameters = {key: _gathered(value) for key, value in layer.named_parameters()}
+    weight = parameters["weight"]
+    if type(weight) is not torch.Tensor or weight.ndim != 2 or weight.numel() == 0:
+        raise _unknown(name, "its output matrix is spread over processes, or not a matrix")
     config = model.config.get_text_config()
     scale, softcap = 1.0, None
     for key, value in sorted(config.to_dict().items()):
@@ -105,8 +113,19 @@ def output_head(model: Any) -> OutputHead:
     if config.model_type == "minicpm3":
         scale /= float(config.logits_scaling)
     kept = getattr(config, "unpadded_vocab_size", None)  # Inkling cuts the padded vocabulary off its logits
-    parameters = {key: value.detach()[:kept] for key, value in layer.named_parameters()}
+    parameters = {key: value[:kept] for key, value in parameters.items()}
     return OutputHead(parameters["weight"], parameters.get("bias"), scale, softcap)
+
+
+def _gathered(parameter: torch.nn.Parameter) -> torch.Tensor:
+    """Return all of a parameter, of which this process may have a shard."""
+    if isinstance(parameter, DTensor):  # FSDP2
+        return parameter.full_tensor().detach()
+    if hasattr(parameter, "ds_id"):  # DeepSpeed ZeRO-3
+        zero: Any = importlib.import_module("deepspeed.zero")
+        with zero.GatheredParameters([parameter]):
+            return parameter.detach().clone()
+    return parameter.detach()
 
 
 def base_language_model(model: Any) -> Any:

@@ -11,10 +11,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from rlif.diagnostics.step_metrics import summarise_groups
 from rlif.records import RunDir, StepRecord
+from rlif.training.checkpoints import mark_whole, save_model
+from rlif.training.processes import any_of_all, processes
 from rlif.training.trainer import IntrinsicGRPOTrainer, Rollouts
 
-WHOLE = "rlif-complete"
-"""Name of the file that marks a checkpoint as completely written."""
+_SAME_REQUEST_S = 2.0
+"""Ctrl-C reaches each process of a launcher twice: from the terminal, and from the launcher."""
 
 
 class RecordCallback(TrainerCallback):
@@ -129,10 +131,17 @@ def rollout_rows(step: int, stage: str, rollouts: Rollouts) -> list[dict[str, An
 
 
 class EvaluationCallback(TrainerCallback):
-    """Evaluates every `every` steps of the run, and after the last step of a stage."""
+    """Evaluates before the first step of the run, every `every` steps, and after the last step of a stage."""
 
     def __init__(self, evaluate: Callable[[int], None], offset: int, every: int) -> None:
         self.evaluate, self.offset, self.every = evaluate, offset, every
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Evaluate what the run begins with; where weights are sharded, they are by now."""
+        if self.offset + state.global_step == 0:
+            self.evaluate(0)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -144,10 +153,16 @@ class EvaluationCallback(TrainerCallback):
 
 
 class CheckpointCallback(TrainerCallback):
-    """Saves every `every` steps of the run and after the last of a stage; marks what was saved completely."""
+    """Saves every `every` steps of the run and after the last of a stage; marks what was saved completely.
 
-    def __init__(self, offset: int, every: int) -> None:
-        self.offset, self.every = offset, every
+    Args:
+        trainer: the trainer this is a callback of.
+        offset: steps of the stages before.
+        every: steps between checkpoints.
+    """
+
+    def __init__(self, trainer: IntrinsicGRPOTrainer, offset: int, every: int) -> None:
+        self.trainer, self.offset, self.every = trainer, offset, every
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -160,16 +175,18 @@ class CheckpointCallback(TrainerCallback):
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Leave the mark; a run killed while it saves has none."""
-        if state.is_world_process_zero:
-            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+        """Leave the mark once all processes have written; a run killed while it saves has none."""
+        directory = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        if state.global_step == state.max_steps:
+            save_model(self.trainer, directory)  # the next stage begins with it
+        mark_whole(directory)
 
 
 class StopOnSignal(TrainerCallback):
     """On Ctrl-C or SIGTERM, end after the step in flight with a checkpoint; a second signal ends at once."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.requested, self._requested_at = False, 0.0
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopOnSignal":
@@ -182,13 +199,18 @@ class StopOnSignal(TrainerCallback):
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        again = time.monotonic() - self._requested_at
+        if self.requested and not (processes().num_processes > 1 and again < _SAME_REQUEST_S):
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested, self._requested_at = True, time.monotonic()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Pass the request on to the trainer; CheckpointCallback then saves."""
+        """Pass the request on to the trainer; CheckpointCallback then saves.
+
+        Processes get their signals at different steps, and have to end after the same one.
+        """
+        self.requested = any_of_all(self.requested)
         if self.requested:
             control.should_training_stop = True

@@ -21,9 +21,17 @@ def grpo_config(config: RunConfig, stage: int, output_dir: Path, processes: int)
         processes: number of processes that train together.
 
     Raises:
-        UserError: completions that cannot be shared out evenly, or a setting TRL does not know or accept.
+        UserError: groups or completions that cannot be shared out evenly, or a setting TRL does not know or
+            accept.
     """
     table = config.stage_grpo(stage)
+    if table.prompts_per_step % processes:
+        raise UserError(
+            f"{table.prompts_per_step} groups (grpo.prompts_per_step) cannot be shared by {processes} "
+            "processes: a group's completions are compared with one another, so each process needs whole "
+            "groups, as many as the others.",
+            f"Make grpo.prompts_per_step a multiple of {processes}, or start fewer processes.",
+        )
     batch = table.per_device_train_batch_size or table.completions_per_step // processes
     if batch == 0 or table.completions_per_step % (batch * processes):
         raise UserError(

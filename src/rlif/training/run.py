@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from transformers import PrinterCallback
 
 from rlif.config import ProblemsConfig, RunConfig
@@ -36,9 +35,18 @@ from rlif.records.files import write_atomic
 from rlif.rewards import Need
 from rlif.sandbox import Limits, Sandbox
 from rlif.training.callbacks import CheckpointCallback, EvaluationCallback, RecordCallback, StopOnSignal
-from rlif.training.checkpoints import checkpoint_step, last_checkpoint, stage_directory
+from rlif.training.checkpoints import (
+    check_processes,
+    checkpoint_step,
+    last_checkpoint,
+    model_directory,
+    stage_directory,
+)
 from rlif.training.data import stage_dataset
+from rlif.training.failures import user_error
 from rlif.training.grpo_args import grpo_config
+from rlif.training.processes import any_of_all, in_shards, processes
+from rlif.training.shared_generator import SharedOut
 from rlif.training.trainer import IntrinsicGRPOTrainer
 
 
@@ -72,11 +80,12 @@ class _Run:
         self.config, self.record, self.listener = config, record, listener
         if record.exists:
             record.create(config.model_dump(mode="json"))  # refuses another configuration
-        self.main = PartialState().is_main_process
+        self.main = processes().is_main_process
         tables = [config.stage_problems(index) for index in range(len(config.stages))]
         loaded = {table: _load(table) for table in dict.fromkeys(tables)}
         self.problems = [loaded[table] for table in tables]
         self.held_out = _load(config.evaluation.problems) if config.truth else []
+        processes().wait_for_everyone()  # none may create the directory before all have looked for it
         table = config.sandbox
         limits = Limits(table.seconds, table.seconds, memory_mb=table.memory_mb)
         self.sandbox = Sandbox(table.workers, table.isolation, limits)
@@ -105,7 +114,7 @@ class _Run:
         load_model(self.config.model, self.config.dtype)
         for index, stage in enumerate(self.config.stages):
             directory = stage_directory(self.record, index, stage.label)
-            grpo_config(self.config, index, directory, PartialState().num_processes)
+            grpo_config(self.config, index, directory, processes().num_processes)
 
     def _tell_leaks(self) -> None:
         """Warn of problems that are trained on and evaluated on; the run's leaks.txt names all of them."""
@@ -128,6 +137,8 @@ class _Run:
             raise Interrupted from None
         except BaseException as error:
             self._say("failed", f"{type(error).__name__}: {error}")
+            if (told := user_error(error)) is not None:
+                raise told from error
             raise
         self._say("complete")
         return self.record
@@ -141,14 +152,17 @@ class _Run:
             done = checkpoint_step(checkpoint) if checkpoint else 0
             self.step = offset + done
             if done < stage.steps:
+                if checkpoint:
+                    check_processes(checkpoint)
                 if self.main:
                     self.record.truncate_after(self.step)
                 self._train(index, source, directory, checkpoint, offset, stop)
                 checkpoint = last_checkpoint(directory)
                 done = checkpoint_step(checkpoint) if checkpoint else 0
-            if stop.requested and offset + done < self.config.total_steps:
+            if any_of_all(stop.requested) and offset + done < self.config.total_steps:
                 raise Interrupted
-            source, offset = str(checkpoint), offset + stage.steps
+            source = str(model_directory(checkpoint)) if checkpoint else source
+            offset += stage.steps
 
     def _train(
         self,
@@ -163,7 +177,7 @@ class _Run:
         model, tokenizer = load_model(source, config.dtype)
         table = config.stage_grpo(index)
         chat = tokenizer.chat_template is not None
-        arguments = grpo_config(config, index, directory, PartialState().num_processes)
+        arguments = grpo_config(config, index, directory, processes().num_processes)
         extract = extraction_of(config.prompt_style)
         trainer = IntrinsicGRPOTrainer(
             model=model,
@@ -180,44 +194,43 @@ class _Run:
             ema_decay=config.ema_decay,
             observe=[Need.TOKEN_STATS, Need.EXECUTIONS, *([Need.HIDDEN_TESTS] if config.truth else [])],
         )
-        generator = TransformersGenerator(
-            trainer.accelerator.unwrap_model(trainer.model), tokenizer, config.evaluation.batch_size, extract
-        )
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(stop)
         trainer.add_callback(
             RecordCallback(self.record, trainer, stage.label, offset, config.rollouts_every, self._on_step)
         )
-        if self.held_out and self.main:
-            measure = self._evaluator(generator, chat, table.max_completion_length)
+        if self.held_out:
+            measure = self._evaluator(trainer, chat, table.max_completion_length)
             trainer.add_callback(EvaluationCallback(measure, offset, config.evaluation.every))
-            if offset == 0 and not checkpoint:
-                measure(0)
-        trainer.add_callback(CheckpointCallback(offset, config.checkpoint_every))
+        trainer.add_callback(CheckpointCallback(trainer, offset, config.checkpoint_every))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
-    def _evaluator(
-        self, generator: TransformersGenerator, chat: bool, max_tokens: int
-    ) -> Callable[[int], None]:
-        """Return what evaluates the model at a step, sampled and greedy, and records it."""
-        table = self.config.evaluation
+    def _evaluator(self, trainer: IntrinsicGRPOTrainer, chat: bool, max_tokens: int) -> Callable[[int], None]:
+        """Return what evaluates the model at a step, sampled and greedy, and records it.
+
+        All processes generate: a share of the completions each; all of them each, and the same ones, where
+        weights are in shards and a pass takes all processes. The main process grades and records.
+        """
+        table, style = self.config.evaluation, self.config.prompt_style
+        prompts = [build_prompt(problem, style, chat) for problem in self.held_out]
+        # The same draws at every step: what changes is the policy.
+        stop = default_stop(style)
+        settings = [Sampling(table.samples, table.temperature, 1.0, max_tokens, self.config.seed, stop)]
+        if table.greedy:
+            settings.append(Sampling(1, 0.0, 1.0, max_tokens, self.config.seed, stop))
+        several = processes().num_processes > 1
+        kind = SharedOut if several and not in_shards(trainer.accelerator) else TransformersGenerator
 
         def measure(step: int) -> None:
-            prompts = [build_prompt(problem, self.config.prompt_style, chat) for problem in self.held_out]
-            # The same draws at every step: what changes is the policy.
-            stop = default_stop(self.config.prompt_style)
-            settings = [Sampling(table.samples, table.temperature, 1.0, max_tokens, self.config.seed, stop)]
-            if table.greedy:
-                settings.append(Sampling(1, 0.0, 1.0, max_tokens, self.config.seed, stop))
+            model: Any = trainer.accelerator.unwrap_model(trainer.model)
+            tokenizer: Any = trainer.processing_class
+            generator = kind(model, tokenizer, table.batch_size, extraction_of(style))
             for sampling in settings:
+                if not self.main:
+                    list(generator.generate(prompts, sampling))
+                    continue
                 result = evaluate(
-                    generator,
-                    self.held_out,
-                    prompts,
-                    self.sandbox,
-                    sampling,
-                    step=step,
-                    stage=self.stage,
+                    generator, self.held_out, prompts, self.sandbox, sampling, step=step, stage=self.stage
                 )
                 self.record.append_eval(result.record)
                 self.listener.on_eval(result.record)

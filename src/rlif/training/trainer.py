@@ -36,6 +36,8 @@ from rlif.training.answers import take_ballot, verify
 from rlif.training.companions import Companions, FollowCallback
 from rlif.training.listening import Listening
 from rlif.training.needs import prompt_for, runs_programs, scorers, timed
+from rlif.training.processes import any_of_all, generate_in_step, in_shards
+from rlif.training.shared_generator import InStep
 
 GROUP_COLUMN = "rollout_group"
 """Input column in which `_calculate_rewards` hands each completion's `RolloutGroup` to the rewards."""
@@ -133,13 +135,8 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         self.extract = extract
         self.rollouts: Rollouts | None = None
         policy = cast(torch.nn.Module, self.model)
-        self.companions = Companions(policy, scorers(self.needs), ema_decay)
+        self.companions = Companions(policy, scorers(self.needs), ema_decay, self.accelerator)
         if Scorer.EMA in self.companions:
-            if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-                raise UserError(
-                    "A reward asks a moving average of the policy, which cannot follow weights in shards.",
-                    "Train with plain data parallelism, or choose a reward that needs no moving average.",
-                )
             self.add_callback(FollowCallback(self.companions, policy))
         # Only transformers' own generation passes through the model in this process, batch by batch.
         self._listening = Listening(
@@ -152,7 +149,9 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
         temperatures = {self._temperature(s) for s in self._scorings() if s.scorer is Scorer.POLICY}
-        with self._listening.to(self._model(Scorer.POLICY), temperatures):
+        policy = self._model(Scorer.POLICY)
+        generate_in_step(policy)
+        with self._listening.to(policy, temperatures):
             generated: Any = super()._generate(*args, **kwargs)
         self._prompt_ids = [list(ids) for ids in generated[0]]
         self._generation_seconds = time.perf_counter() - start
@@ -187,6 +186,8 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
                 executed = execute(problems, programs, self.sandbox, judge_all=everything)
         ballots = self._ballots(inputs[::size], problems[::size], seconds)
         verifications = self._verifications(problems, completions, seconds)
+        # The first group of the step that this process has.
+        first = self.accelerator.process_index * (len(completions) // size)
         groups = [
             RolloutGroup(
                 problem=problems[start],
@@ -194,7 +195,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
                 token_stats=stats[Scoring()].rows(start, start + size) if Scoring() in stats else None,
                 executions=tuple(e.public for e in executed[start : start + size]) if executed else None,
                 verdicts=_verdicts(executed, start, size),
-                seed=self._group_seed(start // size),
+                seed=self._group_seed(first + start // size),
                 step=self.state.global_step,
                 scored={s: of.rows(start, start + size) for s, of in stats.items() if s != Scoring()},
                 ballots={ballot: votes[start // size] for ballot, votes in ballots.items()},
@@ -257,11 +258,12 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
 
     def _generator(self, scorer: Scorer) -> TransformersGenerator:
         batch = self._grpo.per_device_train_batch_size
-        return TransformersGenerator(self._model(scorer), cast(Any, self._tokenizer), batch, self.extract)
+        kind = InStep if in_shards(self.accelerator) else TransformersGenerator
+        return kind(self._model(scorer), cast(Any, self._tokenizer), batch, self.extract)
 
     def _sampling(self, samples: int, purpose: str) -> Sampling:
         """Return how answers beside the group's are drawn: as the group's, from draws of their own."""
-        seed = zlib.crc32(f"{self._group_seed(0)} {purpose}".encode())
+        seed = zlib.crc32(f"{self._group_seed(self.accelerator.process_index)} {purpose}".encode())
         longest = self._grpo.max_completion_length or 256  # TRL's default
         return Sampling(samples, self._grpo.temperature, self._grpo.top_p, longest, seed)
 
@@ -271,6 +273,9 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         """Return statistics [N, T]: those heard in generation, or from one forward pass over all tokens."""
         if scorer is Scorer.POLICY:
             heard = self._listening.stats(self._prompt_ids, completion_ids, temperature)
+            # With weights in shards, if one process has to make a pass, all have to.
+            if in_shards(self.accelerator) and any_of_all(heard is None):
+                heard = None
             if heard is not None:
                 return heard
         device, pad = self.accelerator.device, cast(int, self._tokenizer.pad_token_id)
@@ -299,10 +304,12 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
             return Problem("", "", "", None, (), (), source="")
         return self.problems[row["problem_id"]]
 
-    def _group_seed(self, local_index: int) -> int:
-        """Return a seed that depends on run, step and place, so that a resumed run draws the same."""
-        place = f"{self.args.seed} {self.state.global_step} {self.accelerator.process_index} {local_index}"
-        return zlib.crc32(place.encode())
+    def _group_seed(self, index: int) -> int:
+        """Return a seed that depends on run, step and the group's place in it.
+
+        So a resumed run draws the same, and so does a run on another number of processes.
+        """
+        return zlib.crc32(f"{self.args.seed} {self.state.global_step} 0 {index}".encode())
 
     def _record(self, groups: list[RolloutGroup], scores: torch.Tensor, seconds: dict[str, float]) -> None:
         """Keep the step's rollouts of all processes for the record, in the order of the gathered scores."""

@@ -81,8 +81,7 @@ class Table:
 
     def minus(self, other: "Table", level: float = LEVEL) -> Estimate:
         """Return mean(self) − mean(other) over their common problems; seeds are not paired."""
-        shared = sorted(set(self.problems) & set(other.problems))
-        return crossed.difference(self.on(shared), other.on(shared), level=level)
+        return crossed.difference(*aligned([self, other]), level=level)
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -106,6 +105,12 @@ def change(runs: Iterable[Run], later: At, earlier: At) -> Table:
     first, second = table(runs := tuple(runs), later), table(runs, earlier)
     shared = sorted(set(first.problems) & set(second.problems))
     return Table(first.on(shared) - second.on(shared), runs, tuple(shared))
+
+
+def aligned(tables: Sequence[Table]) -> list[Floats]:
+    """Return the scores [S, P] of several tables on the problems that all of them have."""
+    shared = sorted(set[str].intersection(*(set(t.problems) for t in tables)))
+    return [t.on(shared) for t in tables]
 
 
 def pooled(tables: Sequence[Table]) -> Table:

@@ -1,11 +1,9 @@
 """What a log does not say, and what a diagnosis without it cannot see."""
 
-import math
 from collections.abc import Sequence
 
 from rlif.diagnostics.series import series
 from rlif.diagnostics.thresholds import Thresholds
-from rlif.diagnostics.trends import HEALTHY
 from rlif.records import EvalRecord, StepRecord
 
 COSTS = {
@@ -18,11 +16,6 @@ COSTS = {
 """Signal that trainers log -> what its absence costs."""
 
 _WRITTEN = ("reasoning_share", "reasoning_rate", "no_code", "syntax_error")
-
-
-def can_alarm(name: str) -> bool:
-    """Whether a signal has a healthy range that it can leave."""
-    return HEALTHY[name](1.0, Thresholds()) != (-math.inf, math.inf)
 
 
 def missing(steps: Sequence[StepRecord], evals: Sequence[EvalRecord]) -> list[str]:

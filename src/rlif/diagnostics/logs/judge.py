@@ -1,18 +1,10 @@
-"""`diagnose` for logs that may lack nearly everything."""
+"""`diagnose` for a log."""
 
 from rlif.diagnostics.diagnose import diagnose
-from rlif.diagnostics.findings import Alarm, Findings
-from rlif.diagnostics.logs.coverage import can_alarm
+from rlif.diagnostics.findings import Findings
 from rlif.diagnostics.logs.read import Log
 
 
-def diagnose_log(log: Log) -> Findings:
-    """Return the findings of a log.
-
-    They differ from those of `diagnose` in one point: where nothing was logged that could raise the alarm, it
-    is undecided, not quiet.
-    """
-    found = diagnose(log.steps, log.evals)
-    if found.alarm is Alarm.QUIET and not any(can_alarm(name) for name in found.trends):
-        found.alarm = Alarm.UNDECIDED
-    return found
+def diagnose_log(log: Log, *, use_tests: bool = True) -> Findings:
+    """Return the findings of a log; without `use_tests` as if it held no test results."""
+    return diagnose(log.steps, log.evals, use_tests=use_tests)

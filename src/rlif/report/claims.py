@@ -1,0 +1,46 @@
+"""The claims C1 to C6 as the report shows them, and the results table that they are judged on."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from rlif.conclusions.claims import ClaimResult, judge
+from rlif.conclusions.claims.table import written
+from rlif.conclusions.results import export
+from rlif.errors import UserError
+from rlif.records import StudyDir
+from rlif.report.load import Study
+from rlif.report.tabular import Tabular
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Verdicts; or why there are none."""
+
+    results: tuple[ClaimResult, ...] = ()
+    lack: str = ""
+
+    def tabular(self) -> Tabular:
+        """Return one line a claim."""
+        lines = ((f"{r.id}. {r.sentence}", r.verdict, quoted(r), str(r.n_runs)) for r in self.results)
+        return Tabular("claims", "Claims", ("Claim", "Verdict", "Estimate", "Runs"), tuple(lines))
+
+
+def claims(study: Study) -> Claims:
+    """Export the results table of a study with several seeds (results.parquet, results.csv) and judge it."""
+    if not StudyDir(study.path).exists:
+        return Claims()
+    try:
+        parquet, _ = export(study.path)
+    except UserError as error:  # runs that rlif did not train have no configuration to tabulate
+        return Claims(lack=" ".join(str(error).split()))
+    if all(len(arm.runs) == 1 for arm in study.arms):
+        return Claims(lack="Claims need several seeds; here each reward has one run.")
+    return Claims(tuple(judge(pl.read_parquet(parquet))))
+
+
+def quoted(result: ClaimResult) -> str:
+    """Return what was estimated with its interval, or why nothing was."""
+    if result.quantity:
+        return f"{result.quantity}: {written(result.estimate, result.unit)}"
+    return result.details[0] if result.details else "–"
