@@ -15,7 +15,8 @@ class Arm:
     """pass@1 at each of `STEPS`, and how it is labelled.
 
     Attributes:
-        signals: the length, say, at the end; 60 at the start. spread: standard deviation between seeds.
+        signals: the length, say, at the end; 60 at the start. stop: where the shipped rule stops.
+        spread: standard deviation between seeds.
         settings: other columns of all its runs.
     """
 
@@ -26,6 +27,7 @@ class Arm:
     reward: str = ""
     seeds: int = 5
     spread: float = 0.01
+    stop: float = float("nan")
     signals: dict[str, float] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -59,8 +61,8 @@ def _run(arm: Arm, seed: int, difficulty: Any, rng: np.random.Generator) -> list
             "variation": "", "seed": seed, "temperature": 1.0, "num_generations": 8, "train_size": 128,
             "rlif_steps": 0, "total_steps": STEPS[-1], "step": step, "mode": "sampled", "samples": SAMPLES,
             "problems": [f"p{i}" for i in range(PROBLEMS)], "correct": rng.binomial(SAMPLES, chance).tolist(),
-            "decline_step": float("nan"), "dead_step": float("nan"), "complete": True,
-            "reasoning_share": 0.5, "truncated": 0.0, "no_code": 0.0,
+            "decline_step": float("nan"), "dead_step": float("nan"), "stop_step": arm.stop, "complete": True,
+            "reasoning_share": 0.5, "majority_share": 0.5, "truncated": 0.0, "no_code": 0.0,
         }  # fmt: skip
         rows.append(row | signals | arm.settings)
     return rows

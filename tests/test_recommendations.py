@@ -148,14 +148,12 @@ def test_whether_to_begin_without_tests(end: float, advice: str):
 
 
 def test_whether_to_stop_at_an_alarm():
-    shrinks = replace(
-        BAD, signals={"length_mean": 10.0}
-    )  # the alarm sounds at the last step, too late for half
+    shrinks = replace(BAD, stop=10.0)  # too late for a part of what was lost
     found = only("stop", shrinks, rlvr(0.5, 0.6, 0.65, 0.7))
-    assert found.advice.startswith("Stop at the last evaluation before length")
-    assert found.low < 10 < found.high
+    assert found.advice.startswith("Stop when the shipped rule")
+    assert 0 < found.low < found.effect < found.high
     silent = only("stop", BAD, rlvr(0.5, 0.6, 0.65, 0.7))
-    assert silent.advice.startswith("Expect little of stopping when length")
+    assert silent.advice.startswith("Expect little of stopping when the shipped rule")
 
 
 def test_the_signal_that_goes_with_gains():

@@ -1,5 +1,6 @@
 """Several seeds of one reward become one arm: means, intervals for other seeds, one decision."""
 
+import json
 import math
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import pytest
 from synthetic_study import SCRIPTS, step_records, write_seeded_study, write_study
 
 from rlif.diagnostics import Interval
-from rlif.errors import UserError
 from rlif.records import EvalRecord, Role
 from rlif.report.chart import Line, as_json
 from rlif.report.charts import charts, shown_first
+from rlif.report.claims import claims
 from rlif.report.contrast import contrast
 from rlif.report.curves import MOST_POINTS, onset, pass_at_1
 from rlif.report.decisions import Use, decisions
@@ -22,7 +23,6 @@ from rlif.report.highlight import highlighted
 from rlif.report.lifetimes import lifetimes
 from rlif.report.load import Study, load_study
 from rlif.report.pooled import mean_steps, pooled_evals
-from rlif.report.recommendations import recommendations
 from rlif.report.tabular import Tabular, escape, latex, markdown
 from rlif.statistics import crossed
 
@@ -244,16 +244,9 @@ def test_code_is_highlighted_and_never_markup() -> None:
     assert '<span class="k">return</span>' in found
 
 
-def test_recommendations_are_read_and_the_decided_come_first(tmp_path: Path) -> None:
-    assert recommendations(tmp_path) == []
-    path = tmp_path / "recommendations.json"
-    path.write_text(
-        '[{"id": "a", "question": "?", "advice": "wait", "effect": null, "new key": 1},'
-        ' {"id": "b", "question": "?", "advice": "go", "effect": 2, "decided": true, "runs": ["x"]}]'
-    )
-    found = recommendations(tmp_path)
-    assert [item.id for item in found] == ["b", "a"]
-    assert math.isnan(found[1].effect)
-    path.write_text('[{"id": "a"}]')
-    with pytest.raises(UserError, match="question"):
-        recommendations(tmp_path)
+def test_advice_is_written_and_what_is_decided_comes_first(study: Study) -> None:
+    found = claims(study).advice
+    assert found
+    assert [item.decided for item in found] == sorted((item.decided for item in found), reverse=True)
+    written = json.loads((study.path / "recommendations.json").read_text())
+    assert {item["id"] for item in written} == {item.id for item in found}

@@ -113,6 +113,11 @@ def test_a_rule_that_sees_nothing_never_stops(rule: StoppingRule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.type)
+def test_a_run_without_any_step_is_not_stopped(rule: StoppingRule) -> None:
+    assert rule.advise(History.of([])).first is None
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.type)
 def test_a_rule_is_its_configuration(rule: StoppingRule) -> None:
     assert TypeAdapter[Any](AnyRule).validate_python(rule.model_dump()) == rule
 

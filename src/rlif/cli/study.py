@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.live import Live
 
 from rlif.cli.study_display import left, plan_json, plan_table, progress_table
+from rlif.cli.study_recommend import recommend
+from rlif.cli.study_stopping import stopping
 from rlif.conclusions.results import export as write_tables
 from rlif.conclusions.results import results
 from rlif.config import read_table, validated
@@ -27,7 +29,9 @@ from rlif.study.runner import DEFINITION, run_all
 from rlif.study.scheduler import Stopped
 from rlif.study.schema import StudyConfig
 
-study_app = typer.Typer(help="Grids of runs: plan, run, watch, export.", no_args_is_help=True)
+study_app = typer.Typer(help="Grids of runs: plan, run, watch, export, conclude.", no_args_is_help=True)
+for command in (recommend, stopping):
+    study_app.command()(command)
 
 File = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study file.")]
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A study directory.")]

@@ -5,7 +5,7 @@ times, so an interrupted study gives the same table as one that was not.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import polars as pl
 from rlif.conclusions.families import family_of, reward_text, rlif_steps, role_of
 from rlif.config import RunConfig, validated
 from rlif.diagnostics import diagnose
+from rlif.diagnostics.stopping import FirstOf, History
 from rlif.errors import UserError
 from rlif.records import EvalRecord, RunDir, RunInfo, StepRecord, StudyDir
 from rlif.records.files import write_atomic
@@ -31,6 +32,7 @@ OF_TRAINING = {
     "entropy": "entropy",
     "self_certainty": "self_certainty",
     "reward_mean": "reward",
+    "majority_share": "majority_share",
     "train_pass_rate": "pass_rate",
 }
 """Column -> field of the `StepRecord` of the same step; NaN before the first."""
@@ -45,7 +47,7 @@ COLUMNS: dict[str, Any] = {
     "problems": pl.List(pl.String),
     "correct": pl.List(pl.Int64),
     **dict.fromkeys(OF_EVALUATION, pl.Float64),
-    **dict.fromkeys(("collapse_step", "decline_step", "dead_step"), pl.Float64),
+    **dict.fromkeys(("collapse_step", "decline_step", "dead_step", "stop_step"), pl.Float64),
     "complete": pl.Boolean,
     **dict.fromkeys(OF_TRAINING, pl.Float64),
 }
@@ -108,6 +110,7 @@ def _rows(study: str, info: RunInfo, run: RunDir) -> Iterator[dict[str, Any]]:
         "collapse_step": float(min(both, default=NAN)),
         "decline_step": _or_nan(collapse.decline_step),
         "dead_step": _or_nan(collapse.accuracy_step),
+        "stop_step": _stop_step(steps) if len(config.stages) == 1 else NAN,
         "complete": status is not None and status.state == "complete",
     }
     training = {record.step: record for record in steps}
@@ -126,6 +129,12 @@ def _of_evaluation(record: EvalRecord) -> dict[str, Any]:
 
 def _of_training(record: StepRecord | None) -> dict[str, float]:
     return {column: getattr(record, field) if record else NAN for column, field in OF_TRAINING.items()}
+
+
+def _stop_step(steps: Sequence[StepRecord]) -> float:
+    """Return the updates of the policy that the shipped stopping rule keeps; NaN where it never stops."""
+    advice = FirstOf().advise(History.of(steps))
+    return NAN if advice.first is None else float(advice.best[advice.first])
 
 
 def _or_nan(step: int | None) -> float:

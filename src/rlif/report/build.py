@@ -1,4 +1,4 @@
-"""Writes a report: report.html, figures/, tables/, summary.json, summary.md."""
+"""Writes a report: report.html, figures/, tables/, results, recommendations and summary."""
 
 import json
 from dataclasses import asdict
@@ -17,7 +17,6 @@ from rlif.report.grids import grids
 from rlif.report.load import Study, load_study
 from rlif.report.page import page
 from rlif.report.parts import Parts
-from rlif.report.recommendations import recommendations
 from rlif.report.samples import samples
 from rlif.report.tabular import Tabular, latex, markdown
 from rlif.report.words import answers, headline
@@ -42,7 +41,6 @@ def build_report(path: str | Path) -> Path:
         control=control,
         transfer=transfer,
         claims=judged,
-        recommendations=recommendations(study.path),
         samples=samples(shown_first(study)),
         figures=write_figures(study, drawn, maps, study.path / "figures"),
         tables=[item.name for item in tables],

@@ -1,4 +1,4 @@
-"""The claims C1 to C6 as the report shows them, and the results table that they are judged on."""
+"""What the runs of a study say together: the results table, the claims C1 to C6 on it, and advice."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import polars as pl
 
 from rlif.conclusions.claims import ClaimResult, judge
 from rlif.conclusions.claims.table import written
+from rlif.conclusions.recommendations import Recommendation, recommend, write
 from rlif.conclusions.results import export
 from rlif.errors import UserError
 from rlif.records import StudyDir
@@ -15,10 +16,11 @@ from rlif.report.tabular import Tabular
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Verdicts; or why there are none."""
+    """Verdicts, or why there are none; and advice, what is decided first."""
 
     results: tuple[ClaimResult, ...] = ()
     lack: str = ""
+    advice: tuple[Recommendation, ...] = ()
 
     def tabular(self) -> Tabular:
         """Return one line a claim."""
@@ -27,16 +29,20 @@ class Claims:
 
 
 def claims(study: Study) -> Claims:
-    """Export the results table of a study with several seeds (results.parquet, results.csv) and judge it."""
+    """Export the results table of a study (results.parquet, results.csv), judge it, write its advice."""
     if not StudyDir(study.path).exists:
         return Claims()
     try:
         parquet, _ = export(study.path)
     except UserError as error:  # runs that rlif did not train have no configuration to tabulate
         return Claims(lack=" ".join(str(error).split()))
+    frame = pl.read_parquet(parquet)
+    advice = recommend(frame)
+    write(study.path, advice)
+    advice = tuple(sorted(advice, key=lambda item: not item.decided))
     if all(len(arm.runs) == 1 for arm in study.arms):
-        return Claims(lack="Claims need several seeds; here each reward has one run.")
-    return Claims(tuple(judge(pl.read_parquet(parquet))))
+        return Claims(lack="Claims need several seeds; here each reward has one run.", advice=advice)
+    return Claims(tuple(judge(frame)), advice=advice)
 
 
 def quoted(result: ClaimResult) -> str:

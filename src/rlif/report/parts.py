@@ -7,7 +7,6 @@ from rlif.report.claims import Claims
 from rlif.report.decisions import Decision
 from rlif.report.forest import Forest
 from rlif.report.grids import Grid
-from rlif.report.recommendations import Recommendation
 from rlif.report.samples import RunSamples
 
 
@@ -21,7 +20,6 @@ class Parts:
     control: Forest | None
     transfer: Forest | None
     claims: Claims
-    recommendations: list[Recommendation]
     samples: list[RunSamples]
     figures: list[str]
     tables: list[str]

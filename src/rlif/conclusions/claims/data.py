@@ -12,7 +12,15 @@ from rlif.errors import UserError, did_you_mean
 AXES = {"train_size": "train size", "num_generations": "rollouts a prompt", "temperature": "temperature"}
 """Columns that a study varies one at a time, and their names in words."""
 
-SIGNALS = ("length_mean", "reasoning_rate", "reasoning_share", "truncated", "no_code", "entropy")
+SIGNALS = (
+    "length_mean",
+    "reasoning_rate",
+    "reasoning_share",
+    "truncated",
+    "no_code",
+    "entropy",
+    "majority_share",
+)
 """What an evaluation, or training at its step, shows without tests."""
 
 _OF_RUN = (
@@ -27,6 +35,7 @@ _OF_RUN = (
     "train_size",
     "rlif_steps",
     "dead_step",
+    "stop_step",
 )
 COLUMNS = ("study", "run", *_OF_RUN, "step", "mode", "samples", "problems", "correct", "complete", *SIGNALS)
 """What a results table must have."""

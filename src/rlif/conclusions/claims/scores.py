@@ -51,6 +51,7 @@ class Run:
     train_size: float
     rlif_steps: int
     dead_step: float
+    stop_step: float
     evaluations: dict[int, Evaluation] = field(repr=False)
 
     @property

@@ -1,47 +1,34 @@
-"""C6: whether the recommendation works: stop where a signal that needs no tests leaves its healthy range.
+"""C6: whether the recommendation works: stop when the rule that comes with rlif says so.
 
-The ranges are those of `rlif.diagnostics.Thresholds`, fixed before any study: nothing is tuned on the runs
-that judge them. Only signals at evaluations are seen here; a rule that watches every step would stop sooner.
+The rule is `rlif.diagnostics.stopping.FirstOf()` with its shipped settings; it sees every training step
+and nothing of any test. Nothing is tuned on the runs that judge it: `rlif.conclusions.regret` does that, with
+runs left out.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from rlif.conclusions.claims.data import Results
 from rlif.conclusions.claims.judging import Holds, above, compare, verdict_of
-from rlif.conclusions.claims.scores import Floats, LacksRuns, Run, Table, change, pooled
+from rlif.conclusions.claims.scores import LacksRuns, Run, Table, change, pooled
 from rlif.conclusions.claims.types import Evidence, Judgement, Rules, claim
-from rlif.diagnostics.thresholds import Thresholds
 
 
-def stop_step(run: Run, thresholds: Thresholds | None = None) -> int:
-    """Return the last evaluation before the first at which an alarm sounds; the last of all if none does.
-
-    Alarms, against the first defined value of the same run: length or entropy outside its range, too little
-    left of the reasoning share, many more completions cut off or without a program.
-    """
-    t = thresholds or Thresholds()
-    length, entropy = _ratio(run.signal("length_mean")), _ratio(run.signal("entropy"))
-    alarm = (
-        (length < t.length_low)
-        | (length > t.length_high)
-        | (entropy < t.entropy_low)
-        | (entropy > t.entropy_high)
-        | (_ratio(run.signal("reasoning_share")) < t.share_lost)
-        | (_rise(run.signal("truncated")) > t.rate_rise)
-        | (_rise(run.signal("no_code")) > t.rate_rise)
-    )
-    steps = list(run.evaluations)
-    return steps[max(0, int(alarm.argmax()) - 1)] if alarm.any() else steps[-1]
+def kept_step(run: Run) -> int:
+    """Return the last evaluation at or before what the rule keeps; the last of all where it never stops."""
+    if math.isnan(run.stop_step):
+        return run.last
+    return max(step for step in run.evaluations if step <= max(run.stop_step, min(run.evaluations)))
 
 
 @claim(
     "C6",
     "Actionable recommendations follow.",
-    "Stopping at the last evaluation before an alarm that needs no tests leaves pass@1 above training on to "
-    "the end, on average over the certainty rewards; and with each consensus reward and with tests it costs "
-    "less than {rules.pass_at_1:g}. Refutations Holm-corrected.",
+    "Keeping the policy that the shipped rule keeps, which needs no tests, leaves pass@1 above training on "
+    "to the end, on average over the certainty rewards; and with each consensus reward and with tests it "
+    "costs less than {rules.pass_at_1:g}. Refutations Holm-corrected.",
 )
 def stopping_helps(results: Results, rules: Rules) -> Judgement:
     """Judge C6; the details say what stopping left of the peak."""
@@ -86,34 +73,19 @@ def _harmless(results: Results, rules: Rules) -> list[Evidence]:
 
 def _stopped(runs: Sequence[Run]) -> Table:
     """Return scores where the rule stopped less scores at the end."""
-    return change(runs, stop_step, lambda run: run.last)
+    return change(runs, kept_step, lambda run: run.last)
 
 
 def _regret(runs: Sequence[Run]) -> str:
     """Return a sentence on what stopping and training on left of each run's best evaluation."""
     curves = [np.array([np.mean(list(e.scores.values())) for e in run.evaluations.values()]) for run in runs]
     stopped = [
-        curve[list(run.evaluations).index(stop_step(run))] for run, curve in zip(runs, curves, strict=True)
+        curve[list(run.evaluations).index(kept_step(run))] for run, curve in zip(runs, curves, strict=True)
     ]
     best = np.array([curve.max() for curve in curves])
     lost, kept_on = best - stopped, best - [curve[-1] for curve in curves]
-    early = sum(stop_step(run) < run.last for run in runs)
+    early = sum(kept_step(run) < run.last for run in runs)
     return (
         f"The rule stopped {early} of {len(runs)} runs. Below the best evaluation of the run (picked, so "
         f"flattered): {100 * lost.mean():.1f} points where it stopped, {100 * kept_on.mean():.1f} at the end."
     )
-
-
-def _ratio(values: Floats) -> Floats:
-    """Return values over the first defined one; NaN, which sounds no alarm, where that is 0 or missing."""
-    first = _first(values)
-    return values / (first if first > 0 else np.nan)
-
-
-def _rise(values: Floats) -> Floats:
-    return values - _first(values)
-
-
-def _first(values: Floats) -> float:
-    defined = values[~np.isnan(values)]
-    return float(defined[0]) if len(defined) else np.nan

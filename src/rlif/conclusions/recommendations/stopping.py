@@ -1,4 +1,4 @@
-"""Whether to stop at an alarm that needs no tests: claim C6's rule, replayed on these runs."""
+"""Whether to stop by the rule that comes with rlif, which needs no tests: claim C6, on these runs."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from rlif.conclusions.claims.scores import LacksRuns
 from rlif.conclusions.claims.stopping import stopping_helps
 from rlif.conclusions.recommendations.power import needed
 from rlif.conclusions.recommendations.types import Answer, question
-from rlif.conclusions.recommendations.wording import listed, sentences, written
+from rlif.conclusions.recommendations.wording import listed, written
 
-ALARMS = "length, entropy, reasoning or failures leave their healthy range"
+RULE = "the shipped rule says so (signs of thinking and agreement decline, or leave their healthy range)"
 
 
-@question("stop", "Stop at an alarm that needs no tests?")
+@question("stop", "Stop by a rule that needs no tests?")
 def stopping(results: Results, rules: Rules) -> Sequence[Answer]:
     """Answer where it is shown to gain with certainty rewards and cost little elsewhere, or to do little."""
     claim = stopping_helps(results, rules)
@@ -23,13 +23,13 @@ def stopping(results: Results, rules: Rules) -> Sequence[Answer]:
     if claim.verdict is Verdict.SUPPORTED:
         others = listed([c.evidence.name.removesuffix(", stopped − end") for c in harmless], "and")
         advice = (
-            f"Stop at the last evaluation before {ALARMS}: over the certainty rewards that left pass@1 "
+            f"Stop when {RULE}: over the certainty rewards that left pass@1 "
             f"{written(estimate)} above training on, and it cost little with {others}."
         )
     elif useful.verdict is Verdict.NOT_SUPPORTED:
         estimate = estimate.at(1 - 2 * rules.alpha)
         advice = (
-            f"Expect little of stopping when {ALARMS}: over the certainty rewards it changed pass@1 by "
+            f"Expect little of stopping when {RULE}: over the certainty rewards it changed pass@1 by "
             f"{written(estimate)}, less than {100 * rules.pass_at_1:g}."
         )
     else:
@@ -42,6 +42,6 @@ def stopping(results: Results, rules: Rules) -> Sequence[Answer]:
             needed=missing,
             runs=claim.runs,
             n_problems=len(results.arms("intrinsic", "certainty")[0].end().problems),
-            caveat=sentences(claim.details[0], "Alarms were looked for at evaluations only."),
+            caveat=claim.details[0],
         )
     ]

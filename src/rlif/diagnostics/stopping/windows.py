@@ -60,4 +60,6 @@ def last_true(flags: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Ints:
 
 def _rows(values: Floats, width: int) -> Floats:
     """Return the last `width` values before and at each row, [n, width]; NaN before the first."""
+    if not len(values):
+        return np.empty((0, width))
     return sliding_window_view(np.concatenate([np.full(width - 1, np.nan), values]), width)
