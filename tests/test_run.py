@@ -226,6 +226,16 @@ def test_a_checkpoint_that_a_kill_left_half_written_is_not_used(model: Path, tmp
     assert not half.exists()
 
 
+def test_with_lora_a_stage_ends_with_its_adapters_merged(model: Path, tmp_path: Path) -> None:
+    stages = [{"steps": 1, "reward": "self_certainty"}, {"steps": 1, "reward": "random"}]
+    run(config(model, lora={"r": 2, "lora_alpha": 4}, stages=stages), tmp_path)
+    first = last_checkpoint(stage_directory(RunDir(tmp_path), 0, "self_certainty"))
+    assert first is not None
+    assert (first / "adapter_model.safetensors").is_file()
+    assert (first / "merged" / "model.safetensors").is_file()  # what the second stage began with
+    assert [step.stage for step in RunDir(tmp_path).steps()] == ["self_certainty", "random"]
+
+
 def test_without_truth_no_hidden_test_is_touched(model: Path, tmp_path: Path) -> None:
     stages = [{"steps": 1, "reward": "functional_majority"}]
 

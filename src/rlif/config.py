@@ -94,6 +94,17 @@ class GRPOTable(Strict):
         return self.prompts_per_step * self.num_generations
 
 
+class LoraTable(Strict):
+    """Train low-rank adapters instead of all weights, by peft's `LoraConfig` and under its names.
+
+    A stage ends with the adapters merged into the weights; the next begins with fresh ones.
+    """
+
+    r: int = Field(default=16, ge=1)
+    lora_alpha: int = Field(default=32, ge=1)
+    target_modules: str | tuple[str, ...] = "all-linear"
+
+
 class StageConfig(Strict):
     """One stage of training: a number of steps on one reward, or on a mixture by the rewards' weights.
 
@@ -167,6 +178,7 @@ class RunConfig(Strict):
         token_stats_temperature: the certainty rewards see logits divided by it. 1: the model's own
             distribution, whatever the sampling temperature (as Intuitor's trainer did). A reward's own
             `temperature` goes before it.
+        lora: train adapters instead of all weights; None: all weights.
         ema_decay: of the moving average of the policy, for rewards that ask one: what it keeps at each step.
         truth: judge every rollout by all tests, for the record. Off: tests are touched only by a reward that
             needs them, as for a user who has none; held-out evaluation is then off too.
@@ -183,6 +195,7 @@ class RunConfig(Strict):
     prompt: PromptStyle | None = None
     problems: ProblemsConfig = ProblemsConfig(split="train", limit=128)
     grpo: GRPOTable = GRPOTable()
+    lora: LoraTable | None = None
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     evaluation: EvaluationTable = EvaluationTable()
     sandbox: SandboxTable = SandboxTable()

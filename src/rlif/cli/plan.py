@@ -36,7 +36,12 @@ def plan(
     sharding: Annotated[
         Sharding, typer.Option(help="What the GPUs share out; as in configs/accelerate/.")
     ] = Sharding.DDP,
-    lora: Annotated[int, typer.Option(min=0, help="Train LoRA adapters of this rank. 0: all weights.")] = 0,
+    lora: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Train LoRA adapters of this rank; 0: all weights. Default: the run file's."
+        ),
+    ] = None,
     length: Annotated[
         int | None, typer.Option(min=1, help="Mean tokens of a completion. Default: half of the limit.")
     ] = None,
@@ -44,7 +49,8 @@ def plan(
 ) -> None:
     """Say what a run will take: memory, seconds a step, hours, and what to change if it does not fit."""
     settings = load_run_config(config, overrides or [])
-    place = _place(settings, gpu, num_gpus, cpu, sharding, lora)
+    rank = lora if lora is not None else settings.lora.r if settings.lora else 0
+    place = _place(settings, gpu, num_gpus, cpu, sharding, rank)
 
     def lengths_of(run: RunConfig, stage: int) -> Lengths:
         return counted_lengths(run, stage, length)

@@ -70,22 +70,28 @@ def check_processes(checkpoint: Path) -> None:
         )
 
 
+def check_adapters(trainer: Trainer) -> None:
+    """Refuse LoRA adapters on weights in shards, before anything is trained.
+
+    Raises:
+        UserError: that is how the trainer was set up.
+    """
+    if is_peft_model(trainer.accelerator.unwrap_model(trainer.model)) and in_shards(trainer.accelerator):
+        raise UserError(
+            "A LoRA adapter on weights in shards cannot be merged into them.",
+            "Train it with DDP or ZeRO-2 (configs/accelerate/ddp.yaml): an adapter's optimiser is small.",
+        )
+
+
 def save_model(trainer: Trainer, checkpoint: Path) -> None:
     """Write the model as a directory that `load_model` reads, where the checkpoint alone is none.
 
     That is where it holds shards, whose weights are gathered in the memory of the first process; and where
     it holds a LoRA adapter, which is merged into the weights. All processes have to call it.
 
-    Raises:
-        UserError: an adapter on weights in shards.
     """
     policy: Any = trainer.accelerator.unwrap_model(trainer.model)
     if is_peft_model(policy):
-        if in_shards(trainer.accelerator):
-            raise UserError(
-                "A LoRA adapter on weights in shards cannot be merged into them.",
-                "Train it with DDP or ZeRO-2 (configs/accelerate/ddp.yaml): an adapter's optimiser is small.",
-            )
         if processes().is_main_process:
             _save_merged(trainer, policy, checkpoint / MERGED)
         return

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import LoraConfig
 from transformers import PrinterCallback
 
 from rlif.config import ProblemsConfig, RunConfig
@@ -36,6 +37,7 @@ from rlif.rewards import Need
 from rlif.sandbox import Limits, Sandbox
 from rlif.training.callbacks import CheckpointCallback, EvaluationCallback, RecordCallback, StopOnSignal
 from rlif.training.checkpoints import (
+    check_adapters,
     check_processes,
     checkpoint_step,
     last_checkpoint,
@@ -187,6 +189,7 @@ class _Run:
                 problems, config.prompt_style, chat, stage.steps, table.prompts_per_step, arguments.seed
             ),
             processing_class=tokenizer,
+            peft_config=_adapters(config),
             problems={problem.id: problem for problem in problems},
             sandbox=self.sandbox,
             token_stats_temperature=config.token_stats_temperature,
@@ -194,6 +197,7 @@ class _Run:
             ema_decay=config.ema_decay,
             observe=[Need.TOKEN_STATS, Need.EXECUTIONS, *([Need.HIDDEN_TESTS] if config.truth else [])],
         )
+        check_adapters(trainer)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(stop)
         trainer.add_callback(
@@ -275,6 +279,14 @@ def _alone(directory: Path) -> Generator[None]:
                 "Wait for it, stop it, or choose another --out.",
             ) from None
         yield
+
+
+def _adapters(config: RunConfig) -> LoraConfig | None:
+    """Return what peft makes adapters by; nothing where all weights are trained."""
+    if config.lora is None:
+        return None
+    table = config.lora.model_dump()
+    return LoraConfig(**table, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
 
 
 def _load(table: ProblemsConfig) -> list[Problem]:
