@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install install-test quickstart test check format every-reward claims smollm2 clean
+.PHONY: help install install-test quickstart test test-fsdp2 check format every-reward claims smollm2 clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -29,6 +29,9 @@ quickstart: install  ## the embedded study, start to report, in minutes
 
 test: install-test  ## the whole test suite
 	$(BIN)/pytest
+
+test-fsdp2: install-test  ## FSDP2 on two CPU processes: minutes, and not always to the end
+	$(BIN)/pytest -m fsdp2
 
 check: install-test  ## lint, types, and the rule that data flows one way
 	$(BIN)/ruff check .

@@ -20,22 +20,34 @@ REWARDS = ("self_certainty", "functional_majority", "ema")
 SCRIPT = str(Path(__file__).with_name("distributed_script_parity.py"))
 
 
+KINDS = ["ddp", pytest.param("fsdp2", marks=pytest.mark.fsdp2)]
+
+
+class Trained:
+    """Directories with what the script wrote, each made when it is first asked for: "one", "ddp", "fsdp2"."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self.factory, self.directories = factory, dict[str, Path]()
+
+    def __getitem__(self, kind: str) -> Path:
+        if kind not in self.directories:
+            directory = self.directories[kind] = self.factory.mktemp(kind)
+            launch(1 if kind == "one" else 2, [SCRIPT, str(directory), kind], directory / "log")
+        return self.directories[kind]
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Directories with what the script wrote: of one process, and of two in DDP and in FSDP2."""
-    directories = {kind: tmp_path_factory.mktemp(kind) for kind in ("one", "ddp", "fsdp2")}
-    for kind, directory in directories.items():
-        launch(1 if kind == "one" else 2, [SCRIPT, str(directory), kind], directory / "log")
-    return directories
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return Trained(tmp_path_factory)
 
 
 def seen(directory: Path, reward: str) -> dict[str, Any]:
     return json.loads((directory / f"{reward}.json").read_text())
 
 
-@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("reward", REWARDS)
-def test_two_processes_make_the_steps_of_one(trained: dict[str, Path], kind: str, reward: str) -> None:
+def test_two_processes_make_the_steps_of_one(trained: Trained, kind: str, reward: str) -> None:
     alone, together = seen(trained["one"], reward)["steps"], seen(trained[kind], reward)["steps"]
 
     assert len(alone) == len(together) == 4
@@ -48,9 +60,9 @@ def test_two_processes_make_the_steps_of_one(trained: dict[str, Path], kind: str
         assert two["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("reward", REWARDS)
-def test_the_weights_after_the_steps_are_the_same(trained: dict[str, Path], kind: str, reward: str) -> None:
+def test_the_weights_after_the_steps_are_the_same(trained: Trained, kind: str, reward: str) -> None:
     alone = load_file(trained["one"] / f"{reward}.safetensors")
     together = load_file(trained[kind] / f"{reward}.safetensors")
 
@@ -59,7 +71,7 @@ def test_the_weights_after_the_steps_are_the_same(trained: dict[str, Path], kind
         np.testing.assert_allclose(together[name], alone[name], atol=1e-5, err_msg=name)
 
 
-def test_the_steps_are_worth_comparing(trained: dict[str, Path]) -> None:
+def test_the_steps_are_worth_comparing(trained: Trained) -> None:
     for reward in REWARDS:
         steps = seen(trained["one"], reward)["steps"]
         assert all(step["grad_norm"] > 1e-2 for step in steps)
@@ -67,6 +79,7 @@ def test_the_steps_are_worth_comparing(trained: dict[str, Path]) -> None:
         assert abs(steps[1]["loss"]) > 1e-3  # the second pass over the same completions
 
 
-def test_fsdp2_did_shard(trained: dict[str, Path]) -> None:
+@pytest.mark.fsdp2
+def test_fsdp2_did_shard(trained: Trained) -> None:
     assert seen(trained["ddp"], "self_certainty")["head"] == "Linear"
     assert seen(trained["fsdp2"], "self_certainty")["head"] == "FSDPLinear"

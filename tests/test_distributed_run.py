@@ -58,6 +58,7 @@ def test_two_processes_evaluate_as_one_does(model: Path, tmp_path: Path) -> None
         run(RunConfig.model_validate(table), two.path)
 
 
+@pytest.mark.fsdp2
 def test_a_process_killed_in_a_sharded_run_costs_nothing_but_time(model: Path, tmp_path: Path) -> None:
     table = settings(model)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
