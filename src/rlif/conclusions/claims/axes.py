@@ -68,12 +68,16 @@ def _varied(results: Results, axis: str) -> list[Run]:
 
 
 def _medians(results: Results, axis: str, name: str, rules: Rules) -> str:
-    """Return a sentence with the runs that fell at each level, and the median step."""
+    """Return a sentence with the runs that fell at each level, and the median step; all on one budget."""
     runs = _varied(results, axis)
+    if not runs:
+        return f"No run varies the {name}."
+    steps, fallen = lifetimes(runs, rules.fall)
+    levels = np.array([float(getattr(run, axis)) for run in runs])
     parts: list[str] = []
-    for level in sorted({float(getattr(run, axis)) for run in runs}):
-        steps, fallen = lifetimes([run for run in runs if getattr(run, axis) == level], rules.fall)
-        median = kaplan_meier(steps, fallen).median().estimate
+    for level in np.unique(levels):
+        at = levels == level
+        median = kaplan_meier(steps[at], fallen[at]).median().estimate
         when = "" if math.isnan(median) else f", median step {median:.0f}"
-        parts.append(f"{level:g}: {fallen.sum()} of {len(fallen)}{when}")
-    return f"Fallen by {name}: {'; '.join(parts)}." if parts else f"No run varies the {name}."
+        parts.append(f"{level:g}: {fallen[at].sum()} of {at.sum()}{when}")
+    return f"Fallen by {name}: {'; '.join(parts)}."
