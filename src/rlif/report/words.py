@@ -257,7 +257,9 @@ def _without_evaluations(f: Findings) -> str:
 
 
 def _gained(f: Findings) -> bool:
-    return f.performance is not None and f.performance.gain.above_zero
+    """Whether pass@1 rose from the start to the end, or to a peak that is allowed for having been picked."""
+    p = f.performance
+    return p is not None and (p.change.above_zero or p.gain.above_zero)
 
 
 def _end(f: Findings) -> float:

@@ -27,7 +27,7 @@ def panels(study: Study) -> Figure:
                 line = pass_at_1(other)
                 ax.plot(line.x, line.y, color=colour.light, linestyle=dash, linewidth=0.7, alpha=0.8)
         plot(ax, pass_at_1(arm), look[arm.id])
-        finish(ax, fill(arm.label, 26), "training step", share=True)
+        finish(ax, fill(arm.label, 22), "training step", share=True)
         ax.title.set_fontsize(7)
         ax.text(0.03, 0.05, f"n = {len(arm.runs)}", transform=ax.transAxes, color=MUTED.light, fontsize=6.5)
         ax.label_outer()
