@@ -22,7 +22,7 @@ from typing import Any
 import polars as pl
 import psutil
 
-LONGEST_S = 30.0
+LONGEST_S = 18.0
 """Seconds between two kills, at most."""
 
 
