@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from rlif.diagnostics.alignment import auroc, label_accuracy
 from rlif.diagnostics.bootstrap import difference_interval, mean_interval
 from rlif.diagnostics.findings import Interval
-from rlif.diagnostics.step_metrics import auroc, label_accuracy
 from rlif.records.schema import Number
 
 Floats = NDArray[np.floating[Any]]

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlif.diagnostics.alignment import auroc as auroc
 from rlif.diagnostics.alignment import correlation, summarise_alignment
-from rlif.diagnostics.alignment import label_accuracy as label_accuracy
 from rlif.diagnostics.behaviour import summarise_behaviour
 from rlif.diagnostics.health import lengths, mean, summarise_completions
 from rlif.diagnostics.programs import summarise_programs

@@ -4,9 +4,9 @@
     layer = h·q + 2·h·k + q·h + 3·h·i + 2·h  (+ q + 2·k with biases; + 2·head_dim with norms in the heads)
     N     = layers · layer + h + V·h · (1 if the output head is the embedding, else 2)
 
-The numbers are those of the models' published config.json. They were read from copies of these files and not
-from the hub itself; what vouches for them is N, which equals the parameter count that the hub shows for each
-checkpoint, to the last one (`tests/test_plan_shapes.py`).
+The numbers are those of the models' published config.json. Some were read from copies of these files, none
+from the hub itself; what vouches for all of them is N, which equals the published parameter count of each
+checkpoint to the last one (`tests/test_plan_shapes.py`).
 """
 
 import json
