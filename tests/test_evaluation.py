@@ -339,6 +339,8 @@ class TestEvaluate:
         record = result.record
         assert (record.step, record.stage, record.mode, record.problems) == (7, "rlif", "sampled", 3)
         assert record.correct == {"a": 3, "b": 1, "c": 0}
+        assert record.lengths == {"a": 7.5, "b": 6.5, "c": 9.0}
+        assert record.reasoned == {"a": 2, "b": 2, "c": 1}  # prose without a program reasons about nothing
         assert record.pass_at_1 == pytest.approx((3 / 4 + 1 / 4 + 0) / 3)
         # pass@2 = 1 - C(n-c, 2) / C(n, 2): 1 for c = 3, 1 - 3/6 for c = 1.
         assert record.pass_at_k == {"2": pytest.approx((1 + 1 / 2 + 0) / 3), "4": pytest.approx(2 / 3)}

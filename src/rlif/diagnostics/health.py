@@ -25,7 +25,7 @@ def summarise_completions(
         pass_without_reasoning, each over the completions that hold a program; NaN where undefined.
     """
     program = np.array([bool(c.code) for c in completions], dtype=bool)
-    reasoned = np.array([c.reasoning_share > 0 for c in completions], dtype=bool) & program
+    reasoned = np.array([has_reasoning(c) for c in completions], dtype=bool)
     right = np.full(len(completions), np.nan) if passed is None else np.array(passed, dtype=float)
     return {
         "length_mean": mean(lengths(completions)),
@@ -36,6 +36,11 @@ def summarise_completions(
         "pass_with_reasoning": mean(right[reasoned]),
         "pass_without_reasoning": mean(right[program & ~reasoned]),
     }
+
+
+def has_reasoning(completion: Completion) -> bool:
+    """Return whether a completion holds a program and any text before it."""
+    return bool(completion.code) and completion.reasoning_share > 0
 
 
 def lengths(completions: Sequence[Completion]) -> Floats:

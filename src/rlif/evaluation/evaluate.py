@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rlif.diagnostics.health import summarise_completions
+from rlif.diagnostics.health import has_reasoning, lengths, mean, summarise_completions
 from rlif.errors import UserError
 from rlif.evaluation.sampling import Generator, Sampling
 from rlif.grading import Mode, Verdict, bootstrap_ci, defined_ks, grade, pass_at_k
@@ -119,9 +119,10 @@ def evaluate(
 
 def scores(samples: Sequence[Sample], per_problem: int) -> dict[str, Any]:
     """Return the fields of `EvalRecord` that follow from judged samples, `per_problem` for each problem."""
-    correct = {sample.problem_id: 0 for sample in samples}
+    of_problem: dict[str, list[Sample]] = {}
     for sample in samples:
-        correct[sample.problem_id] += sample.verdict.passed
+        of_problem.setdefault(sample.problem_id, []).append(sample)
+    correct = {name: sum(s.verdict.passed for s in own) for name, own in of_problem.items()}
 
     rates = {
         k: np.array([pass_at_k(per_problem, right, k) for right in correct.values()])
@@ -134,5 +135,7 @@ def scores(samples: Sequence[Sample], per_problem: int) -> dict[str, Any]:
         "pass_at_k_ci": {str(k): bootstrap_ci(values) for k, values in rates.items() if k > 1},
         "statuses": dict(Counter(str(sample.verdict.status) for sample in samples)),
         "correct": correct,
+        "lengths": {name: mean(lengths([s.completion for s in own])) for name, own in of_problem.items()},
+        "reasoned": {name: sum(has_reasoning(s.completion) for s in own) for name, own in of_problem.items()},
         **summarise_completions([s.completion for s in samples], [s.verdict.passed for s in samples]),
     }

@@ -160,6 +160,8 @@ class EvalRecord(Record):
         pass_with_reasoning, pass_without_reasoning: share right among those of either kind; NaN if none.
         statuses: number of completions for each verdict status.
         correct: problem id -> how many of its samples pass (for paired comparisons).
+        lengths: problem id -> mean tokens of its samples. reasoned: problem id -> how many of them have a
+            program and any text before it. Both need no tests; older runs lack them.
         seconds: wall clock; not reproducible.
     """
 
@@ -183,6 +185,8 @@ class EvalRecord(Record):
     pass_without_reasoning: Number = NAN
     statuses: dict[str, int] = {}
     correct: dict[str, int] = {}
+    lengths: dict[str, Number] = {}
+    reasoned: dict[str, int] = {}
     seconds: Number = NAN
 
 
