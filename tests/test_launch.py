@@ -45,7 +45,7 @@ from rlif.training.checkpoints import (
 )
 from rlif.training.failures import user_error
 from rlif.training.grpo_args import grpo_config
-from rlif.training.run import run
+from rlif.training.run import Listener, run
 from rlif.training.shared_generator import InStep, SharedOut
 from rlif.training.trainer import IntrinsicGRPOTrainer
 
@@ -115,7 +115,7 @@ def test_ray_is_given_the_same_command_and_a_lost_node_is_told(
     monkeypatch.setattr(cluster, "RayJob", Job)
 
     with pytest.raises(UserError, match="ended early: its Ray worker was lost"):
-        launch_with_ray(["train", "run.toml"], tmp_path / "run", processes=2)
+        launch_with_ray(["train", "run.toml"], tmp_path / "run", processes=2, listener=Listener())
 
     assert tasks[0].arguments == ("-m", "rlif", "train", "run.toml")
     assert (tasks[0].num_cpus, tasks[0].num_gpus) == (2, 2)

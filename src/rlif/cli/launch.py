@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from rlif.errors import UserError
 from rlif.records import RunDir
+
+if TYPE_CHECKING:
+    from rlif.training.run import Listener
 
 
 class Launcher(StrEnum):
@@ -86,8 +90,10 @@ def launch_with_accelerate(
         raise _ended(directory, f"exit code {code}; its message is above")
 
 
-def launch_with_ray(arguments: Sequence[str], directory: Path, processes: int) -> None:
-    """Run `rlif *arguments` on the Ray cluster of RAY_ADDRESS, or on one started here, and wait.
+def launch_with_ray(arguments: Sequence[str], directory: Path, processes: int, listener: "Listener") -> None:
+    """Run `rlif *arguments` on the Ray cluster of RAY_ADDRESS, else the one this machine belongs to; wait.
+
+    RAY_ADDRESS=local starts one on this machine alone. What the run records is passed on as it appears.
 
     Raises:
         UserError: Ray is missing, the run failed, or it was stopped.
@@ -107,16 +113,31 @@ def launch_with_ray(arguments: Sequence[str], directory: Path, processes: int) -
             num_gpus=processes * gpu,
         )
         job = RayJob(ray, task)
-        stops = 0
+        run, stops = RunDir(directory), 0
+        told = (len(run.steps()), len(run.evals())) if run.exists else (0, 0)  # it may be continued
         while (ending := job.poll()) is None:
             try:
+                told = _tell_news(run, listener, told)
                 time.sleep(1)
             except KeyboardInterrupt:
                 stops += 1
                 (job.stop if stops == 1 else job.kill)()
+        _tell_news(run, listener, told)
     status = RunDir(directory).read_status()
     if status is None or status.state != "complete":
         raise _ended(directory, ending.how)
+
+
+def _tell_news(run: RunDir, listener: "Listener", told: tuple[int, int]) -> tuple[int, int]:
+    """Tell what was recorded after the first `told` steps and evaluations; return how many there are now."""
+    if not run.exists:
+        return told
+    steps, evals = run.steps(), run.evals()
+    for step in steps[told[0] :]:
+        listener.on_step(step)
+    for evaluation in evals[told[1] :]:
+        listener.on_eval(evaluation)
+    return len(steps), len(evals)
 
 
 def _ended(directory: Path, how: str) -> UserError:

@@ -43,7 +43,11 @@ def train(
             again += ["--launch", Launcher.ACCELERATE]
             again += ["--processes", str(processes)] if processes else []
             again += ["--accelerate-config", str(accelerate_config)] if accelerate_config else []
-        launch_with_ray(again, directory, processes or 1)
+        from rlif.cli.progress import TrainingProgress
+
+        with TrainingProgress(settings.total_steps, Console()) as progress:
+            launch_with_ray(again, directory, processes or 1, progress.listener)
+        _tell_where(Console(), directory)
         return
     if processes is not None or accelerate_config is not None:
         raise UserError(
@@ -70,6 +74,10 @@ def _train(settings: RunConfig, directory: Path) -> None:
         raise UserError(
             f"Stopped. Everything so far is in {directory}.", "The same command continues from there."
         ) from None
+    _tell_where(console, directory)
+
+
+def _tell_where(console: Console, directory: Path) -> None:
     console.print(f"Run: {directory.resolve()}   (rlif report {directory} makes its report)", soft_wrap=True)
 
 

@@ -63,6 +63,7 @@ def _check_answers(address: str) -> None:
 def _no_cluster(address: str, reason: str) -> UserError:
     return UserError(
         f"No Ray cluster can be used at {address!r}: {reason.rstrip('.')}.",
-        "Start one with `ray start --head` and give the address it prints, or 'local' to use this machine. "
+        "Start one with `ray start --head` and give the address it prints, or 'local' to use this machine "
+        "(where nothing asks for an address: set RAY_ADDRESS to it). "
         "If that cluster asks for a token, set RAY_AUTH_MODE=token here too.",
     )
