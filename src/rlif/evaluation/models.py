@@ -1,15 +1,23 @@
 """Load a model and its tokenizer by alias, directory or hub id; when that fails, say plainly why."""
 
 import os
+from importlib.util import find_spec
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from accelerate import PartialState
 from huggingface_hub import HfApi, try_to_load_from_cache
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils.logging import disable_progress_bar
 
-from rlif.errors import UserError, did_you_mean
+from rlif.errors import UserError, did_you_mean, missing_extra
 from rlif.evaluation.dtype import Dtype
 
 """Of the weights; "auto" is what the checkpoint was saved in."""
@@ -26,27 +34,35 @@ class LoadedModel(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
 
 
-def load_model(name: str, dtype: Dtype = "float32") -> LoadedModel:
+def load_model(name: str, dtype: Dtype = "float32", load_in_4bit: bool = False) -> LoadedModel:
     """Load a causal language model and its tokenizer.
 
     Args:
         name: "minicode-base" (ships with rlif), "smollm2" (made by `make smollm2`), a directory, or a hub id.
         dtype: of the weights.
+        load_in_4bit: keep the weights of linear layers in 4 bits, to train adapters above them; the model is
+            then on this process's GPU where there is one.
 
     Raises:
-        UserError: no such model, a checkpoint or tokenizer that cannot be read, or no end-of-sequence token.
+        UserError: no such model, a checkpoint or tokenizer that cannot be read, or no end-of-sequence token;
+            4 bits without bitsandbytes.
     """
     source = model_source(name)
+    options: dict[str, Any] = _in_4bit(dtype) if load_in_4bit else {}
     disable_progress_bar()  # the commands show a progress of their own
     try:
         _ask_hub(source)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, output_loading_info=True)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, output_loading_info=True, **options
+        )
     except Exception as error:  # a damaged file can fail in any library below
         raise _unreadable(name, source, "model", error) from error
     model, info = loaded
     if info["missing_keys"]:
         some = ", ".join(sorted(info["missing_keys"])[:3])
         raise UserError(f"The checkpoint '{name}' lacks weights of its own architecture: {some}, …")
+    if load_in_4bit:
+        _keep_gradients(model)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source)
     except Exception as error:
@@ -118,6 +134,29 @@ def _ask_hub(source: str) -> None:
     """
     if not Path(source).is_dir() and not isinstance(try_to_load_from_cache(source, "config.json"), str):
         HfApi().model_info(source, timeout=_HUB_ANSWER_S)
+
+
+def _in_4bit(dtype: Dtype) -> dict[str, Any]:
+    """Return what transformers loads a model in 4 bits with: NF4 and double quantisation (arXiv 2305.14314)."""
+    if find_spec("bitsandbytes") is None:
+        raise missing_extra("bitsandbytes", "qlora")
+    how = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=None if dtype == "auto" else dtype,
+    )
+    return {"quantization_config": how, "device_map": {"": PartialState().device}}
+
+
+def _keep_gradients(model: PreTrainedModel) -> None:
+    """Keep bitsandbytes (0.50) from packing weights for the CPU in a pass without gradients.
+
+    Once packed they stay so, and a training pass then goes through a kernel that has no backward pass.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _existing(directory: Path, message: str, command: str) -> str:

@@ -15,6 +15,8 @@ CPU_RUNTIME, GPU_RUNTIME = 0.6e9, 1.5e9
 """Python and its libraries; the CUDA context, NCCL's buffers and what the allocator cannot use."""
 HEAD_TOKENS, HEAD_COLUMNS = 4096, 32_768
 """TRL works out log-probabilities in tiles of so many tokens and logits (its `chunked_logprob.py`)."""
+_NF4_BYTES = 0.516
+"""4.127 bits a weight, with the constants of its block quantised too (arXiv 2305.14314, section 3)."""
 _CPU_TILE_COPIES, _SAMPLED_COPIES = 7, 4
 
 
@@ -65,6 +67,13 @@ def _weights(setting: Setting) -> Part:
     cast = 2 * parameters if setting.grpo.bf16 and setting.weight_bytes == 4 else 0
     # FSDP2 keeps what it trains in float32, whatever it was loaded in.
     each = 4 if setting.sharding is Sharding.FSDP2 and not setting.lora_rank else setting.weight_bytes
+    if setting.in_4bit:
+        layers = setting.shape.layers * setting.shape.layer_parameters
+        return Part(
+            "weights",
+            _NF4_BYTES * layers + each * (parameters - layers) + adapters,
+            f"{_NF4_BYTES}·N of the layers in 4 bits + {each}·N of the rest + adapters",
+        )
     own = each * parameters / shares + adapters + cast / shares
     if shares == 1:
         told = f"{each}·N" + " + 2·N of bfloat16 copies" * bool(cast) + " + adapters" * bool(adapters)

@@ -87,6 +87,11 @@ class Setting:
         return 4 if self.config.dtype == "float32" else 2
 
     @property
+    def in_4bit(self) -> bool:
+        """Whether the weights below the adapters are held in 4 bits."""
+        return bool(self.lora_rank and self.config.lora and self.config.lora.load_in_4bit)
+
+    @property
     def compute_bytes(self) -> int:
         """Of a number in a forward pass."""
         return 2 if self.grpo.bf16 else self.weight_bytes
