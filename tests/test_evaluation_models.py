@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hub_server import Hub, serve
 from safetensors.torch import load_file, save_file
 from tiny_models import tiny_llama, tiny_tokenizer
 
@@ -79,6 +80,18 @@ def test_a_hub_id_that_cannot_be_fetched_suggests_an_alias(monkeypatch: pytest.M
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="Did you mean 'smollm2'"):
         load_model("smolm2")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gated_model_says_where_to_ask_and_how_to_log_in(status: int, monkeypatch: pytest.MonkeyPatch):
+    hub = Hub({})
+    hub.status = status
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with serve(hub) as address, pytest.raises(UserError, match="gated or private") as refused:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        load_model("meta-llama/Llama-3.2-1B")
+    assert "https://huggingface.co/meta-llama/Llama-3.2-1B" in str(refused.value)
+    assert "hf auth login" in str(refused.value)
 
 
 def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):

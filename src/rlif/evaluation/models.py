@@ -1,13 +1,14 @@
 """Load a model and its tokenizer by alias, directory or hub id; when that fails, say plainly why."""
 
 import os
-from importlib.util import find_spec
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from accelerate import PartialState
 from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -169,6 +170,12 @@ def _unreadable(name: str, source: str, what: str, error: Exception) -> UserErro
     reason = str(error).strip().split("\n")[0] or type(error).__name__
     if Path(source).is_dir():
         return UserError(f"The {what} in '{source}' cannot be read: {reason}")
+    if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
+        return UserError(
+            f"The hub does not give '{name}' to you ({error.response.status_code}): it is gated or private, "
+            "or there is no such model.",
+            f"Ask for access at https://huggingface.co/{name}, then log in with: hf auth login",
+        )
     offline = " HF_HUB_OFFLINE is set: nothing is fetched." if os.environ.get("HF_HUB_OFFLINE") else ""
     return UserError(
         f"There is no directory '{name}', and the {what} cannot be fetched from the hub: {reason}{offline}",
