@@ -87,9 +87,10 @@ def test_a_gated_model_says_where_to_ask_and_how_to_log_in(status: int, monkeypa
     hub = Hub({})
     hub.status = status
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with serve(hub) as address, pytest.raises(UserError, match="gated or private") as refused:
+    with serve(hub) as address:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        load_model("meta-llama/Llama-3.2-1B")
+        with pytest.raises(UserError, match="gated or private") as refused:
+            load_model("meta-llama/Llama-3.2-1B")
     assert "https://huggingface.co/meta-llama/Llama-3.2-1B" in str(refused.value)
     assert "hf auth login" in str(refused.value)
 

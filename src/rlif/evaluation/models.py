@@ -138,7 +138,7 @@ def _ask_hub(source: str) -> None:
 
 
 def _in_4bit(dtype: Dtype) -> dict[str, Any]:
-    """Return what transformers loads a model in 4 bits with: NF4 and double quantisation (arXiv 2305.14314)."""
+    """Return how transformers loads a model in 4 bits: NF4, double quantisation (arXiv 2305.14314)."""
     if find_spec("bitsandbytes") is None:
         raise missing_extra("bitsandbytes", "qlora")
     how = BitsAndBytesConfig(
