@@ -21,12 +21,13 @@ from rlif.diagnostics import Verdict
 from rlif.errors import UserError
 from rlif.records import Role, RunDir, RunState, StudyDir
 from rlif.report import build_report, terminal_table
+from rlif.report.headline import headline
 from rlif.report.load import load_study
 from rlif.report.samples import MAX_CHARACTERS, samples
 from rlif.report.style import looks
 from rlif.report.table import SYMBOLS, TERMINAL, tabular
 from rlif.report.tabular import markdown
-from rlif.report.words import answers, headline
+from rlif.report.words import answers
 
 
 @pytest.fixture(scope="module")

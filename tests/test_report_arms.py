@@ -10,6 +10,7 @@ from synthetic_study import SCRIPTS, step_records, write_seeded_study, write_stu
 
 from rlif.diagnostics import Interval
 from rlif.records import EvalRecord, Role
+from rlif.report.axes import axes
 from rlif.report.chart import Line, as_json
 from rlif.report.charts import charts, shown_first
 from rlif.report.claims import claims
@@ -20,9 +21,10 @@ from rlif.report.figures.lines import scaled
 from rlif.report.forest import against_control, signed, span, transfers
 from rlif.report.grids import Cell, grids
 from rlif.report.highlight import highlighted
-from rlif.report.lifetimes import lifetimes
+from rlif.report.lifetimes import along_axes, lifetimes
 from rlif.report.load import Study, load_study
 from rlif.report.pooled import mean_steps, pooled_evals
+from rlif.report.table import rows
 from rlif.report.tabular import Tabular, escape, latex, markdown
 from rlif.statistics import crossed
 
@@ -127,7 +129,7 @@ def test_each_reward_gets_the_answer_it_was_made_for(study: Study) -> None:
     assert collapsed.until in (None, 5)  # best at a quarter of the run, where the gain may not be shown
     assert collapsed.later
     assert collapsed.later.high < -0.2
-    assert collapsed.seconds == 93
+    assert collapsed.cost.seconds == 93
 
 
 def test_a_reward_that_was_evaluated_once_is_undecided(tmp_path: Path) -> None:
@@ -142,8 +144,11 @@ def test_a_reward_that_was_evaluated_once_is_undecided(tmp_path: Path) -> None:
 def test_transfer_is_compared_at_both_budgets(study: Study) -> None:
     found = transfers(study)
     assert found
-    assert [row.at for row in found.rows] == ["step 20", "step 20 and 15"]
-    assert all("k = 5" in row.what and row.runs == 6 for row in found.rows)
+    assert [row.at for row in found.rows] == [
+        "20 steps in all (5 without tests)",
+        "15 steps on tests (after 5 without)",
+    ]
+    assert {(row.what, row.runs) for row in found.rows} == {("Self-certainty, then tests", 6)}
     control = against_control(study)
     assert control
     assert [row.what for row in control.rows][-1] == "Self-certainty"
@@ -155,7 +160,7 @@ def test_transfer_is_compared_at_both_budgets(study: Study) -> None:
 def test_grids_over_steps_and_along_the_axis(study: Study) -> None:
     steps, temperature = grids(study)
     assert steps.columns == ("5", "10", "15", "20")
-    assert temperature.columns == ("centre", "temperature = 0.6", "temperature = 1.4")
+    assert temperature.columns == ("temperature = 0.6", "temperature = 1.0 (centre)", "temperature = 1.4")
     assert [label for label, _ in temperature.rows] == ["Self-certainty (at step 20)"]
     [(_, cells)] = temperature.rows
     assert all(cell and cell.tone == "heat-below-3" for cell in cells)
@@ -180,6 +185,34 @@ def test_lifetimes_count_by_family(study: Study) -> None:
     assert (found["certainty"].collapsed, found["certainty"].runs) == (3, 3)
     assert found["verifiable"].collapsed == 0
     assert found["certainty"].curve.alive[-1] == 0
+
+
+def test_a_run_collapses_when_its_loss_shows_and_not_at_its_best(study: Study) -> None:
+    certainty = next(life for life in lifetimes(study) if life.key == "certainty")
+    assert certainty.curve.times.min() > 5  # made to be best at step 5 of 20
+
+
+def test_lifetimes_along_an_axis_are_of_rewards_without_tests(study: Study) -> None:
+    [(axis, curves)] = along_axes(study).items()
+    assert axis == "temperature"
+    assert [(life.name, life.collapsed, life.runs) for life in curves] == [
+        ("temperature = 0.6", 3, 3),
+        ("temperature = 1.0 (centre)", 3, 3),
+        ("temperature = 1.4", 3, 3),
+    ]
+
+
+def test_a_level_that_no_key_has_leaves_the_centre_without_a_value(tmp_path: Path) -> None:
+    directory = write_study(
+        tmp_path, {"a": SCRIPTS["self_certainty"], "b": SCRIPTS["self_certainty"]}, steps=10
+    )
+    info = json.loads(directory.info_path.read_text())
+    info["runs"][0] |= {"arm": "certainty", "variation": ""}
+    info["runs"][1] |= {"arm": "certainty", "variation": "flavour=sweet"}
+    directory.info_path.write_text(json.dumps(info))
+    [axis] = axes(load_study(tmp_path))
+    assert (axis.centre, axis.levels) == ("centre", ("centre", "sweet"))
+    assert [axis.title(level) for level in axis.levels] == ["centre", "flavour = sweet"]
 
 
 def test_the_band_of_pass_at_1_is_over_seeds(study: Study) -> None:
@@ -221,6 +254,17 @@ def test_few_arms_are_shown_first(study: Study) -> None:
 
 
 # Tables, texts
+
+
+def test_columns_without_any_number_are_left_out(study: Study, tmp_path: Path) -> None:
+    assert "Greedy: end" in rows(study)[0]
+    directory = write_study(tmp_path, {"self_certainty": SCRIPTS["self_certainty"]}, steps=10)
+    run = directory.run_dir("self_certainty")
+    sampled = [record for record in run.evals() if record.mode == "sampled"]
+    run.evals_path.write_text("".join(f"{record.model_dump_json()}\n" for record in sampled))
+    columns, [row] = rows(load_study(tmp_path))
+    assert not any(column.startswith("Greedy") for column in columns)
+    assert len(row.cells) == len(columns) - 2
 
 
 def test_tables_by_hand() -> None:

@@ -1,5 +1,6 @@
 """The report in a browser: it draws, says nothing in the console, asks for nothing, and works by keyboard."""
 
+import base64
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -39,8 +40,9 @@ def test_it_draws_everything_and_neither_complains_nor_asks_for_anything(page: P
     drawn = page.run(
         "[...document.querySelectorAll('.panel svg')].map(s => s.querySelectorAll('.line').length)"
     )
-    # Five courses of five settings, five families that live or collapse, and two transfers of two settings.
-    assert drawn == [5, 5, 5, 5, 5, 5, 2, 2]
+    # Five courses of five settings; five families, and three temperatures, that live or collapse; and two
+    # transfers of two settings.
+    assert drawn == [5, 5, 5, 5, 5, 5, 3, 2, 2]
     empty = page.run(
         "[...document.querySelectorAll('.panel .line')].filter(l => !l.getAttribute('d').includes('L')"
         " && !l.getAttribute('d').includes('H')).length"
@@ -98,6 +100,18 @@ def test_a_line_is_switched_off_and_values_are_read_by_keyboard(page: Page) -> N
     assert page.run("document.querySelector('#chart-courses caption').textContent") == "At training step 19"
 
 
+def test_a_survival_curve_is_not_read_off_after_its_last_run(page: Page) -> None:
+    read = "[...document.querySelectorAll('#chart-lifetimes .readout td')].map(cell => cell.textContent)"
+    page.run("document.getElementById('step-lifetimes').value = 0")
+    page.run("document.getElementById('step-lifetimes').dispatchEvent(new Event('input'))")
+    assert page.run(read) == ["100.0%"] * 5
+    page.run(
+        "(() => { const view = document.getElementById('step-lifetimes'); view.max = 99; view.value = 99;"
+        " view.dispatchEvent(new Event('input')); })()"
+    )
+    assert page.run(read) == ["–"] * 5
+
+
 def test_each_drawing_says_in_words_what_it_shows(page: Page) -> None:
     words = page.run("[...document.querySelectorAll('.panel svg')].map(s => s.getAttribute('aria-label'))")
     assert words[0].startswith("Held-out pass@1, step 0 to 20. ")
@@ -112,6 +126,38 @@ def test_the_theme_follows_the_system_and_the_button(browser: Page, report: Path
     browser.run("document.getElementById('theme').click()")
     assert browser.run(ground) == "rgb(255, 255, 255)"
     browser.run("localStorage.clear()")
+
+
+def test_on_paper_it_is_light_and_open_and_without_controls(browser: Page, report: Path) -> None:
+    browser.events.clear()
+    browser.open(report, width=690, dark=True)  # the width of a page between its margins
+    browser.send(
+        "Emulation.setEmulatedMedia",
+        media="print",
+        features=[{"name": "prefers-color-scheme", "value": "dark"}],
+    )
+    try:
+        assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        visible = "[...document.querySelectorAll({})].filter(e => e.checkVisibility()).length"
+        assert browser.run(visible.format("'#theme, input, .readout, .every, [aria-pressed=false]'")) == 0
+        closed = "'details:not([open]) > :not(summary)'"
+        assert browser.run(visible.format(closed)) == browser.run(
+            f"[...document.querySelectorAll({closed})].filter(e => !e.closest('.screen')).length"
+        )
+        assert browser.run("document.documentElement.scrollWidth") <= 690
+    finally:
+        browser.send("Emulation.setEmulatedMedia", media="")
+    pdf = base64.b64decode(browser.send("Page.printToPDF")["data"])
+    assert pdf.startswith(b"%PDF")
+
+
+def test_a_drawing_on_paper_does_not_depend_on_the_window(page: Page) -> None:
+    box = "document.querySelector('#chart-courses .panel svg').viewBox.baseVal.width"
+    on_screen = page.run(box)
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    assert page.run(box) == 860
+    page.run("dispatchEvent(new Event('afterprint'))")
+    assert page.run(box) == on_screen
 
 
 def test_headings_are_nested(page: Page) -> None:

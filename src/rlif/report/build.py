@@ -14,12 +14,14 @@ from rlif.report.claims import claims
 from rlif.report.decisions import decisions
 from rlif.report.figures import write_figures
 from rlif.report.grids import grids
+from rlif.report.headline import headline
 from rlif.report.load import Study, load_study
 from rlif.report.page import page
 from rlif.report.parts import Parts
 from rlif.report.samples import samples
 from rlif.report.tabular import Tabular, latex, markdown
-from rlif.report.words import answers, headline
+from rlif.report.unjudged import unjudged
+from rlif.report.words import answers
 
 
 def build_report(path: str | Path) -> Path:
@@ -36,6 +38,7 @@ def build_report(path: str | Path) -> Path:
     tables += [judged.tabular()] if judged.results else []
     parts = Parts(
         decisions=decisions(study),
+        unjudged=unjudged(study),
         charts=drawn,
         grids=maps,
         control=control,

@@ -8,7 +8,7 @@ from rlif.report.arms import Arm
 from rlif.report.chart import Chart, Line, Panel, Series
 from rlif.report.curves import SHARES, SIGNALS, course, onset, pass_at_1
 from rlif.report.groups import NAMES
-from rlif.report.lifetimes import Lifetime, lifetimes
+from rlif.report.lifetimes import Lifetime, along_axes, lifetimes
 from rlif.report.load import Study
 from rlif.report.style import DASHES, GREY, HUES, INK, Look, looks
 
@@ -18,7 +18,9 @@ MOST_SHOWN = 6
 
 def charts(study: Study) -> list[Chart]:
     """Return the interactive figures that the study has data for."""
-    found = [_courses(study), _lifetimes(lifetimes(study)), _transfers(study)]
+    found = [_courses(study), _lifetimes("lifetimes", "family of reward", lifetimes(study))]
+    found += [_lifetimes(f"lifetimes_{axis}", axis, lives) for axis, lives in along_axes(study).items()]
+    found.append(_transfers(study))
     return [chart for chart in found if chart is not None]
 
 
@@ -71,28 +73,24 @@ def _marks(arm: Arm) -> dict[str, int]:
     return marks | ({"peak": p.peak_step} if p is not None and fell else {})
 
 
-def _lifetimes(found: Sequence[Lifetime]) -> Chart | None:
+def _lifetimes(name: str, by: str, found: Sequence[Lifetime]) -> Chart | None:
     if not found:
         return None
-    hues = dict(zip((key for key in NAMES if key not in ("verifiable", "control")), HUES, strict=False))
+    fixed = {"verifiable": INK, "control": GREY}
+    keys = [key for key in NAMES if key not in fixed] if name == "lifetimes" else [life.key for life in found]
+    hues = fixed | {key: HUES[n % len(HUES)] for n, key in enumerate(keys)}
     entries, lines = list[Series](), dict[str, Line]()
     for n, life in enumerate(found):
-        colour = {"verifiable": INK, "control": GREY}.get(life.key) or hues[life.key]
         label = f"{life.name}: {life.collapsed} of {life.runs} collapsed"
-        entries.append(
-            Series(life.key, label, Look(colour, DASHES[n % len(DASHES)], "", 2.0), True, life.runs)
-        )
+        look = Look(hues[life.key], DASHES[n % len(DASHES)], "", 2.0)
+        entries.append(Series(life.key, label, look, True, life.runs))
         c = life.curve
         lines[life.key] = Line(
             [0.0, *c.times.tolist()], [1.0, *c.alive.tolist()],
             [math.nan, *c.low.tolist()], [math.nan, *c.high.tolist()],
         )  # fmt: skip
-    return Chart(
-        "lifetimes",
-        "training step",
-        entries,
-        [Panel("Share of runs that have not collapsed", True, lines, steps=True)],
-    )
+    title = f"Share of runs that have not collapsed, by {by}"
+    return Chart(name, "training step", entries, [Panel(title, True, lines, steps=True)])
 
 
 def _transfers(study: Study) -> Chart | None:

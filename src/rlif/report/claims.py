@@ -36,7 +36,9 @@ def claims(study: Study) -> Claims:
         parquet, _ = export(study.path)
     except UserError as error:  # runs that rlif did not train have no configuration to tabulate
         return Claims(lack=" ".join(str(error).split()))
-    frame = pl.read_parquet(parquet)
+    frame = pl.read_parquet(parquet).filter(pl.col("pass_at_1").is_finite())
+    if frame.is_empty():
+        return Claims(lack="Claims and advice are about pass@1, and no evaluation was judged by tests.")
     advice = recommend(frame)
     write(study.path, advice)
     advice = tuple(sorted(advice, key=lambda item: not item.decided))

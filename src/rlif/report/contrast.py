@@ -1,6 +1,6 @@
 """Two arms on the same problems, with an interval for other seeds where both have several runs."""
 
-from collections.abc import Sequence
+import math
 from typing import Literal
 
 from rlif.diagnostics import Comparison, Thresholds, TransferComparison, compare
@@ -30,13 +30,13 @@ def contrast(
     mode = mode or _shared_mode(first, second)
     if mode is None:
         return None
-    ours, theirs = _steps(first.evals, mode), _steps(second.evals, mode)
+    ours, theirs = _steps(first, mode), _steps(second, mode)
     at = max(ours & theirs, default=-1) if first_step is None else first_step
     beside = at if second_step is None else second_step
     if at not in ours or beside not in theirs:
         return None
     if min(len(first.runs), len(second.runs)) < 2:
-        return compare(_of(first.evals, mode), _of(second.evals, mode), at, beside)
+        return compare(_of(first, mode), _of(second, mode), at, beside)
     a = scores([run.evals for run in first.runs], mode, at)
     b = scores([run.evals for run in second.runs], mode, beside)
     shared = [name for name in a if name in b]
@@ -59,7 +59,7 @@ def transfer_contrast(arm: Arm, rlvr: Arm) -> TransferComparison:
     found, mode = TransferComparison(rlif_steps=before), _shared_mode(arm, rlvr)
     if mode is None:
         return found
-    ours, theirs = _steps(arm.evals, mode), _steps(rlvr.evals, mode)
+    ours, theirs = _steps(arm, mode), _steps(rlvr, mode)
     total = max((step for step in ours & theirs if step > before), default=None)
     on_tests = max((step for step in theirs if step > 0 and step + before in ours), default=None)
     if total is not None:
@@ -78,13 +78,18 @@ def _outcome(found: Interval) -> Literal["better", "worse", "equal", "undecided"
 
 
 def _shared_mode(first: Arm, second: Arm) -> Mode | None:
-    both = {record.mode for record in first.evals} & {record.mode for record in second.evals}
+    both = {record.mode for record in _judged(first)} & {record.mode for record in _judged(second)}
     return next((mode for mode in MODES if mode in both), None)
 
 
-def _steps(evals: Sequence[EvalRecord], mode: Mode) -> set[int]:
-    return {record.step for record in evals if record.mode == mode}
+def _steps(arm: Arm, mode: Mode) -> set[int]:
+    return {record.step for record in _of(arm, mode)}
 
 
-def _of(evals: Sequence[EvalRecord], mode: Mode) -> list[EvalRecord]:
-    return [record for record in evals if record.mode == mode]
+def _of(arm: Arm, mode: Mode) -> list[EvalRecord]:
+    return [record for record in _judged(arm) if record.mode == mode]
+
+
+def _judged(arm: Arm) -> list[EvalRecord]:
+    """Return the evaluations that tests judged."""
+    return [record for record in arm.evals if math.isfinite(record.pass_at_1)]

@@ -56,7 +56,9 @@ def pass_at_1(arm: Arm, start: int = 0) -> Line:
 
 def onset(arm: Arm) -> int | None:
     """Return the step at which the first signal that needs no tests left its healthy range for good."""
-    return min((t.onset for t in arm.findings.trends.values() if t.alarming and t.onset), default=None)
+    f = arm.findings
+    watched = (*f.trends.values(), *f.probe.values())
+    return min((signal.onset for signal in watched if signal.alarming and signal.onset), default=None)
 
 
 def _signal(arm: Arm, name: str) -> Line:

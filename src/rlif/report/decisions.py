@@ -12,11 +12,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from rlif.diagnostics import Comparison, Interval, Thresholds, Verdict
+from rlif.diagnostics import Comparison, Findings, Interval, Thresholds, Verdict
 from rlif.diagnostics.findings import Performance
 from rlif.records import Role
 from rlif.report.arms import Arm
 from rlif.report.contrast import contrast
+from rlif.report.costs import Cost, cost
 from rlif.report.load import Study
 
 LOST = (Verdict.COLLAPSED, Verdict.IMPROVED_THEN_FELL, Verdict.WORSENED)
@@ -39,7 +40,6 @@ class Decision:
         gain: of pass@1 from the start to that step, or to the end where there is none.
         control, tests: difference to these arms at that step; None where they were not evaluated then.
         later: change from that step to the end; None where that is the end.
-        seconds: mean wall clock of a run; NaN where not recorded. tokens: mean number trained on.
     """
 
     arm: Arm
@@ -50,8 +50,7 @@ class Decision:
     control: Comparison | None
     tests: Comparison | None
     later: Interval | None
-    seconds: float
-    tokens: float
+    cost: Cost
 
 
 def decisions(study: Study) -> list[Decision]:
@@ -62,13 +61,18 @@ def decisions(study: Study) -> list[Decision]:
     return sorted(found, key=lambda d: (order.index(d.use), -np.nan_to_num(d.gain.estimate, nan=-np.inf)))
 
 
+def gained(f: Findings) -> bool:
+    """Whether pass@1 rose from the start to the end, or to a peak that is allowed for having been picked."""
+    p = f.performance
+    return p is not None and (p.change.above_zero or p.gain.above_zero)
+
+
 def _decision(study: Study, arm: Arm, p: Performance) -> Decision:
     fell = p.drop.above_zero and p.peak_step > p.start.step
     at = p.peak_step if fell else p.end.step
     gain = p.gain if fell else p.change
     control = contrast(arm, study.control, at) if study.control else None
     use, reason = _use(gain, p, control, study.control)
-    seconds = [run.status.seconds for run in arm.runs if run.status and run.status.seconds]
     return Decision(
         arm=arm,
         use=use,
@@ -78,8 +82,7 @@ def _decision(study: Study, arm: Arm, p: Performance) -> Decision:
         control=control,
         tests=contrast(arm, study.tests, at) if study.tests else None,
         later=-p.drop if fell else None,
-        seconds=float(np.mean(seconds)) if seconds else float("nan"),
-        tokens=float(np.mean([run.steps[-1].tokens if run.steps else np.nan for run in arm.runs])),
+        cost=cost(arm),
     )
 
 

@@ -60,7 +60,11 @@ def against_control(study: Study) -> Forest | None:
     if control is None:
         return None
     others = [arm for arm in study.centre if arm is not control and arm.role is not Role.TRANSFER]
-    rows = [_row(arm.label, arm, control, found) for arm in others if (found := contrast(arm, control))]
+    rows = [
+        _row(arm, control, found, f"step {found.first_step}")
+        for arm in others
+        if (found := contrast(arm, control))
+    ]
     rows.sort(key=lambda row: row.value.estimate, reverse=True)
     return Forest("control", f"pass@1 against {control.label}", tuple(rows)) if rows else None
 
@@ -83,16 +87,16 @@ def span(value: Interval) -> str:
 
 def _budgets(transfer: Transfer) -> list[Row]:
     found, k = transfer.found, transfer.found.rlif_steps
-    budgets = [("steps in all", found.equal_total), ("steps on tests", found.equal_rlvr)]
-    return [
-        _row(f"{transfer.arm.label} (k = {k}): equal {name}", transfer.arm, transfer.rlvr, comparison)
-        for name, comparison in budgets
-        if comparison is not None
-    ]
+    rows: list[Row] = []
+    if (total := found.equal_total) is not None:
+        at = f"{total.first_step} steps in all ({k} without tests)"
+        rows.append(_row(transfer.arm, transfer.rlvr, total, at))
+    if (on_tests := found.equal_rlvr) is not None:
+        at = f"{on_tests.second_step} steps on tests (after {k} without)"
+        rows.append(_row(transfer.arm, transfer.rlvr, on_tests, at))
+    return rows
 
 
-def _row(what: str, first: Arm, second: Arm, found: Comparison) -> Row:
-    steps = {found.first_step, found.second_step}
-    at = f"step {found.first_step}" + (f" and {found.second_step}" if len(steps) > 1 else "")
+def _row(first: Arm, second: Arm, found: Comparison, at: str) -> Row:
     runs = len(first.runs) + len(second.runs)
-    return Row(what, at, runs, found.problems, found.difference, found.outcome)
+    return Row(first.label, at, runs, found.problems, found.difference, found.outcome)

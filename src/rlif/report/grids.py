@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rlif.diagnostics import Interval
 from rlif.records import Role
 from rlif.report.arms import Arm
+from rlif.report.axes import Axis, axes
 from rlif.report.contrast import contrast
 from rlif.report.load import Study
 
@@ -29,21 +30,25 @@ class Cell:
         return f"heat-{'above' if self.value.above_zero else 'below'}-{size}"
 
 
+Row = tuple[str, tuple[Cell | None, ...]]
+"""Label and a cell a column, None where there is no evaluation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A heat map. rows: label and a cell a column, None where there is no evaluation."""
+    """A heat map: its rows, best first, and what its differences are against."""
 
     name: str
     title: str
     against: str
     across: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
+    rows: tuple[Row, ...]
 
 
 def grids(study: Study) -> list[Grid]:
     """Return the heat map over steps, and one for each axis that was varied."""
-    found = [_over_steps(study), *(_along(study, axis) for axis in _axes(study))]
+    found = [_over_steps(study), *(_along(study, axis) for axis in axes(study))]
     return [grid for grid in found if grid is not None]
 
 
@@ -61,30 +66,26 @@ def _over_steps(study: Study) -> Grid | None:
     return Grid("steps", title, against, "step", tuple(str(shown[i]) for i in kept), tuple(_sorted(rows)))
 
 
-def _along(study: Study, axis: str) -> Grid | None:
+def _along(study: Study, axis: Axis) -> Grid | None:
     """Return arms by levels of an axis, each at the last step that all its levels share."""
-    varied = [arm for arm in study.arms if _setting(arm)[0] == axis and arm.role is not Role.TRANSFER]
-    levels = sorted({_setting(arm)[1] for arm in varied}, key=_number)
-    against, rows = study.control, list[tuple[str, tuple[Cell | None, ...]]]()
-    controls = _levels(against, varied) if against else {}
-    names = dict.fromkeys(arm.name for arm in varied)
-    for centre in (arm for arm in study.centre if arm.name in names and arm is not against):
-        of_arm = _levels(centre, varied)
-        last = min((max((e.step for e in arm.evals), default=0) for arm in of_arm.values()), default=0)
-        cells = [
-            _cell(arm, controls.get(level, against), last) if (arm := of_arm.get(level)) else None
-            for level in ["centre", *levels]
-        ]
-        rows.append((f"{centre.label} (at step {last})", tuple(cells)))
+    against = study.control
+    controls = next((row for row in axis.rows if against and row[axis.centre] is against), {})
+    rows: list[Row] = []
+    for row in axis.rows:
+        centre = row[axis.centre]
+        if centre is against or centre.role is Role.TRANSFER or centre.findings.performance is None:
+            continue
+        last = min(max((e.step for e in arm.evals), default=0) for arm in row.values())
+        cells = tuple(
+            _cell(row[level], controls.get(level, against), last) if level in row else None
+            for level in axis.levels
+        )
+        rows.append((f"{centre.label} (at step {last})", cells))
     if not rows:
         return None
-    name = f"{against.label}, at the same {axis}" if against else "its own start"
-    columns = ("centre", *(f"{axis} = {level}" for level in levels))
-    return Grid(axis, f"pass@1 along {axis}", name, "level", columns, tuple(rows))
-
-
-def _levels(centre: Arm, varied: Sequence[Arm]) -> dict[str, Arm]:
-    return {"centre": centre} | {_setting(arm)[1]: arm for arm in varied if arm.name == centre.name}
+    name = f"{against.label}, at the same {axis.name}" if against else "its own start"
+    columns = tuple(axis.title(level) for level in axis.levels)
+    return Grid(axis.name, f"pass@1 along {axis.name}", name, "level", columns, tuple(rows))
 
 
 def _cell(arm: Arm, against: Arm | None, step: int) -> Cell | None:
@@ -92,29 +93,10 @@ def _cell(arm: Arm, against: Arm | None, step: int) -> Cell | None:
     return Cell(found.difference, len(arm.runs)) if found else None
 
 
-def _axes(study: Study) -> list[str]:
-    return list(dict.fromkeys(axis for arm in study.arms if (axis := _setting(arm)[0])))
-
-
-def _setting(arm: Arm) -> tuple[str, str]:
-    """Return axis and level of a variation "axis=level"; ("", "") at the centre and where several vary."""
-    axis, _, level = arm.variation.partition("=")
-    return (axis, level) if level and "," not in level and "=" not in level else ("", "")
-
-
-def _number(level: str) -> tuple[float, str]:
-    try:
-        return float(level), ""
-    except ValueError:
-        return float("inf"), level
-
-
-def _sorted(
-    rows: Sequence[tuple[str, tuple[Cell | None, ...]]],
-) -> list[tuple[str, tuple[Cell | None, ...]]]:
+def _sorted(rows: Sequence[Row]) -> list[Row]:
     """Return the rows by their last cell, best first."""
 
-    def last(row: tuple[str, tuple[Cell | None, ...]]) -> float:
+    def last(row: Row) -> float:
         return next((cell.value.estimate for cell in reversed(row[1]) if cell), float("-inf"))
 
     return sorted(rows, key=last, reverse=True)

@@ -102,7 +102,7 @@ def _run(info: RunInfo, directory: RunDir) -> Run:
 
 def _transfers(arms: list[Arm]) -> list[Transfer]:
     """Pair each transfer arm with the first arm on tests alone that was evaluated in the same way."""
-    evaluated = [arm for arm in arms if arm.evals]
+    evaluated = [arm for arm in arms if arm.findings.performance is not None]
     rlvr = next((arm for arm in evaluated if arm.role is Role.VERIFIABLE), None)
     if rlvr is None:
         return []

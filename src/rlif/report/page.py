@@ -17,13 +17,14 @@ import jinja2
 from markupsafe import Markup
 
 import rlif
-from rlif.diagnostics import Thresholds
+from rlif.diagnostics import Thresholds, probe
 from rlif.diagnostics.evidence import number
-from rlif.report import claims, forest, highlight, style, table
+from rlif.report import claims, curves, forest, highlight, lifetimes, style, table, unjudged
 from rlif.report.chart import as_json
+from rlif.report.headline import headline
 from rlif.report.load import Study
 from rlif.report.parts import Parts
-from rlif.report.words import answers, headline
+from rlif.report.words import answers
 from rlif.statistics.bootstrap import RESAMPLES
 
 MOST_EMBEDDED = 400_000
@@ -49,14 +50,15 @@ def page(study: Study, parts: Parts) -> str:
         "quoted": claims.quoted,
     }
     scripts = {name: Markup(_asset(f"{name}.js")) for name in ("theme", "charts")}
+    columns, rows = table.rows(study)
     versions = {k: v for run in study.runs if run.status for k, v in run.status.versions.items()}
     return environment.get_template("report.html.j2").render(
         study=study,
         parts=parts,
         headline=headline(study),
         answers=answers(study),
-        columns=table.COLUMNS,
-        rows=table.rows(study),
+        columns=columns,
+        rows=rows,
         symbols=table.SYMBOLS,
         scripts=scripts,
         policy=_policy(scripts.values()),
@@ -65,7 +67,11 @@ def page(study: Study, parts: Parts) -> str:
         syntax=Markup(highlight.rules()),
         downloads=_downloads(study, parts),
         thresholds=Thresholds(),
+        probe=probe.HEALTHY,
         resamples=RESAMPLES,
+        loss=lifetimes.LOSS,
+        pass_at_1=curves.SIGNALS["pass_at_1"],
+        unjudged_signals=list(unjudged.SHOWN.values()),
         configs={
             arm.label: json.dumps(arm.runs[0].config, indent=2) for arm in study.arms if arm.runs[0].config
         },
@@ -123,8 +129,10 @@ def _thousands(value: float) -> str:
 
 def _duration(seconds: float) -> str:
     """Return a time to two digits: "3.5 hours", "9.3 minutes"."""
-    size, unit = (3600, "hours") if seconds >= 3600 else (60, "minutes")
-    return "–" if math.isnan(seconds) else f"{seconds / size:.1f} {unit}"
+    if math.isnan(seconds):
+        return "–"
+    size, unit = (3600, "hours") if seconds >= 3600 else (60, "minutes") if seconds >= 60 else (1, "seconds")
+    return f"{seconds / size:.{1 if seconds < 10 * size else 0}f} {unit}"
 
 
 def _asset(name: str) -> str:

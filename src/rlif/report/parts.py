@@ -8,6 +8,7 @@ from rlif.report.decisions import Decision
 from rlif.report.forest import Forest
 from rlif.report.grids import Grid
 from rlif.report.samples import RunSamples
+from rlif.report.unjudged import Unjudged
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Parts:
     """Sections of the page. figures, tables: names of the files in those directories, without endings."""
 
     decisions: list[Decision]
+    unjudged: list[Unjudged]
     charts: list[Chart]
     grids: list[Grid]
     control: Forest | None

@@ -5,7 +5,7 @@ Steps are means over the runs. Scores x_sp of S seeds on P problems get the inte
 the level 1 − 5% / (E − 1) (Bonferroni).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -91,8 +91,8 @@ def _mean_step(records: Sequence[StepRecord]) -> StepRecord:
 def _pooled_eval(records: Sequence[EvalRecord]) -> EvalRecord:
     first = records[0]
     of_problem = scores([[record] for record in records], first.mode, first.step)
-    found = crossed.mean(table(of_problem, list(of_problem)))
-    score = _mean([record.pass_at_1 for record in records]) if not of_problem else found.estimate
+    found = crossed.mean(table(of_problem, list(of_problem))) if of_problem else Estimate()
+    score = found.estimate if of_problem else _mean([record.pass_at_1 for record in records])
     means = {name: _mean([getattr(record, name) for record in records]) for name in OF_ANSWERS}
     own = {
         "samples": sum(record.samples for record in records),
@@ -100,9 +100,17 @@ def _pooled_eval(records: Sequence[EvalRecord]) -> EvalRecord:
         "pass_at_1": score,
         "pass_at_1_ci": (found.low, found.high),
         "correct": {name: sum(record.correct[name] for record in records) for name in of_problem},
+        "lengths": _by_problem(_mean, [record.lengths for record in records]),
+        "reasoned": _by_problem(sum, [record.reasoned for record in records]),
     }
     same = {name: getattr(first, name) for name in ("step", "stage", "mode", "temperature", "max_tokens")}
     return EvalRecord.model_validate(same | means | own)
+
+
+def _by_problem(put_together: Callable[[list[float]], float], of_runs: Sequence[Mapping[str, float]]) -> Any:
+    """Return one value for each problem that all runs have one of."""
+    shared = [name for name in of_runs[0] if all(name in values for values in of_runs)]
+    return {name: put_together([values[name] for values in of_runs]) for name in shared}
 
 
 def _performance(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from rich.box import SIMPLE
 from rich.table import Table
@@ -57,9 +58,12 @@ class Cell:
     small: str = ""
 
 
+EMPTY = Cell("–")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One arm; `cells` in the order of `COLUMNS` from the second to the last but one."""
+    """One arm; `cells` stand under the columns from the second to the last but one."""
 
     id: str
     label: str
@@ -70,20 +74,24 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def rows(study: Study) -> list[Row]:
-    """Return one row an arm, in the study's order."""
-    return [
-        Row(arm.id, arm.label, arm.role, arm.verdict, len(arm.runs), arm.note, _cells(arm))
-        for arm in study.arms
+def rows(study: Study) -> tuple[tuple[str, ...], list[Row]]:
+    """Return the columns, but for those without any number, and one row an arm, in the study's order."""
+    cells = [_cells(arm) for arm in study.arms]
+    used = [any(cell != EMPTY for cell in column) for column in zip(*cells, strict=True)]
+    found = [
+        Row(arm.id, arm.label, arm.role, arm.verdict, len(arm.runs), arm.note, tuple(compress(own, used)))
+        for arm, own in zip(study.arms, cells, strict=True)
     ]
+    return (COLUMNS[0], *compress(COLUMNS[1:-1], used), COLUMNS[-1]), found
 
 
 def tabular(study: Study) -> Tabular:
     """Return the table for Markdown and LaTeX."""
     several = any(len(arm.runs) > 1 for arm in study.arms)
-    columns = (COLUMNS[0], "Runs", *COLUMNS[1:]) if several else COLUMNS
+    columns, found = rows(study)
+    columns = (columns[0], "Runs", *columns[1:]) if several else columns
     lines: list[tuple[str, ...]] = []
-    for row in rows(study):
+    for row in found:
         texts = [f"{cell.text} ({cell.small})" if cell.small else cell.text for cell in row.cells]
         name = f"{row.label} ({row.note})" if row.note else row.label
         lines.append((name, *([str(row.runs)] if several else []), *texts, row.verdict))
@@ -96,15 +104,15 @@ def terminal(study: Study) -> Table:
     table = Table(title=study.name, title_justify="left", caption=caption, box=SIMPLE, pad_edge=False)
     for column in ("Run", "Sampled %", "Greedy %", "Peak\nstep", "Length", "Reasoning", "Verdict"):
         table.add_column(column, justify="left" if column in ("Run", "Verdict") else "right")
-    for arm, row in zip(study.arms, rows(study), strict=True):
+    for arm in study.arms:
         p = arm.findings.performance
         scores = (p.start, p.peak, p.end) if p else ()
         table.add_row(
-            Text(row.label),  # not a plain str: a label may hold what rich takes for markup
+            Text(arm.label),  # not a plain str: a label may hold what rich takes for markup
             _path([score.sampled for score in scores]),
             _path([score.greedy for score in scores]),
-            *(cell.text.replace(" ", "") for cell in row.cells[6:]),
-            Text(row.verdict, style=TERMINAL[row.verdict]),
+            *(cell.text.replace(" ", "") for cell in _cells(arm)[6:]),
+            Text(arm.verdict, style=TERMINAL[arm.verdict]),
         )
     return table
 
@@ -112,7 +120,7 @@ def terminal(study: Study) -> Table:
 def _cells(arm: Arm) -> tuple[Cell, ...]:
     p = arm.findings.performance
     if p is None:
-        return (*[Cell("–")] * 7, _from_training(arm, "length_mean"), _from_training(arm, "reasoning_share"))
+        return (*[EMPTY] * 7, _from_training(arm, "length_mean"), _from_training(arm, "reasoning_share"))
     scores = (p.start, p.peak, p.end)
     return (
         *(_score(score.sampled) for score in scores),
@@ -126,7 +134,7 @@ def _cells(arm: Arm) -> tuple[Cell, ...]:
 def _from_training(arm: Arm, name: str) -> Cell:
     trend = arm.findings.trends.get(name)
     if trend is None:
-        return Cell("–")
+        return EMPTY
     show = _whole if name == "reasoning_share" else number
     return Cell(f"{show(trend.start)} → {show(trend.end)}")
 

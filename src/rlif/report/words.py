@@ -6,12 +6,12 @@ Nothing is claimed that an interval does not support: where it does not, the sen
 import math
 from dataclasses import dataclass
 
-from rlif.diagnostics import Alarm, Comparison, Direction, Findings, Thresholds, Verdict
+from rlif.diagnostics import Alarm, Comparison, Direction, Findings, Thresholds, Trend, Verdict
 from rlif.diagnostics.evidence import NAMES, number, percent, points, reading
 from rlif.records import Role
 from rlif.report.arms import Arm
 from rlif.report.contrast import contrast
-from rlif.report.decisions import LOST
+from rlif.report.decisions import LOST, gained
 from rlif.report.load import Study, Transfer
 
 SHOWN = ("length_mean", "reasoning_share", "entropy", "truncated", "no_code", "syntax_error")
@@ -34,28 +34,6 @@ class Answer:
 
     question: str
     lines: list[Line]
-
-
-def headline(study: Study) -> str:
-    """Return the one sentence to remember."""
-    arms = [arm for arm in study.with_role(Role.INTRINSIC) if arm.findings.performance is not None]
-    if len(study.arms) == 1:
-        return f"{study.arms[0].label}: {study.arms[0].findings.verdict}"
-    if not arms:
-        return f"{study.name}: {len(study.runs)} runs"
-    gained = [arm for arm in arms if _gained(arm.findings)]
-    lost = [arm for arm in arms if arm.findings.verdict in LOST]
-    if len(arms) == 1:
-        return f"The reward that needs no tests {_single(bool(gained), bool(lost))}"
-    back = [arm for arm in gained if arm in lost]
-    worse = [arm for arm in lost if arm not in gained]
-    first = f"{_count(gained)} gained" + (" at first" if back else "")
-    parts = [first if gained else "none is shown to have gained"]
-    if back:
-        parts.append(f"{_count(back)} of these lost it again")
-    if worse:
-        parts.append(f"{_count(worse)} only got worse")
-    return f"Of {_count(arms)} rewards that need no tests, {_listed(parts)}"
 
 
 def answers(study: Study) -> list[Answer]:
@@ -124,16 +102,24 @@ def signs(arm: Arm) -> Line | None:
         and (trend.alarming or (lost and trend.direction in (Direction.UP, Direction.DOWN)))
     ]
     parts = [f"{NAMES[t.name]} {reading(t.name, t.start)} → {reading(t.name, t.end)}" for t in moved]
+    told = {trend.name for trend in moved}
+    probed = [trend for trend in f.probe.values() if trend.alarming and trend.name not in told]
+    parts += [
+        f"{NAMES[t.name]} {reading(t.name, t.start)} → {reading(t.name, t.end)} on held-out problems"
+        for t in probed
+    ]
+    told |= {trend.name for trend in probed}
     parts += [
         f"its reward kept rising, by {number(gap.reward_change)} from step {gap.from_step} to {gap.to_step}"
         for gap in f.gaps
         if gap.diverged
     ]
     if lost:
-        parts += _held_out_signs(arm, {trend.name for trend in moved})
+        parts += _held_out_signs(arm, told)
     if not parts:
         return Line(arm.label, "gave no sign: no watched signal moved beyond noise.") if lost else None
-    ending = "" if lost else " (but its pass@1 is not shown to have fallen)"
+    known = "is not known" if f.performance is None else "is not shown to have fallen"
+    ending = "" if lost else f" (but its pass@1 {known})"
     return Line(f"{arm.label}:", f"{'; '.join(parts)}{ending}.")
 
 
@@ -193,7 +179,7 @@ def advice(study: Study) -> list[Line]:
     lines = [line for arm in study.with_role(Role.INTRINSIC) if (line := _until_when(arm)) is not None]
     lines += _tests_or_not(study)
     for arm in study.with_role(Role.CONTROL):
-        if _gained(arm.findings):
+        if gained(arm.findings):
             lines.append(
                 Line(arm.label, "gained too, though it knows nothing: do not credit other rewards yet.")
             )
@@ -211,9 +197,9 @@ def _until_when(arm: Arm) -> Line | None:
         return Line(arm.label, f"kept {kept} up to step {p.end.step}; what comes after was not tried.")
     if verdict not in LOST:
         return None
-    onsets = [(t.onset, NAMES[t.name]) for t in arm.findings.trends.values() if t.alarming and t.onset]
+    onsets = [(signal.onset, NAMES[signal.name]) for signal in _alarming(arm.findings) if signal.onset]
     sign = f" First to leave its healthy range: {min(onsets)[1]}, at step {min(onsets)[0]}." if onsets else ""
-    if not _gained(arm.findings):
+    if not gained(arm.findings):
         return Line(arm.label, f"is not worth using like this: no gain is shown at any step.{sign}")
     return Line(arm.label, f"should be stopped near step {p.peak_step}, where it was best.{sign}")
 
@@ -238,39 +224,23 @@ def _outcome(found: Comparison) -> str:
     return f"{word}, {points(found.difference)}."
 
 
-def _single(gained: bool, lost: bool) -> str:
-    if gained:
-        return "gained at first, then lost it again" if lost else "gained"
-    return "only got worse" if lost else "is not shown to have gained"
-
-
 def _without_evaluations(f: Findings) -> str:
     if f.verdict_source == "training pass rate":
         passing = f.trends["pass_rate"]
         word = "is undecided" if f.verdict is Verdict.UNDECIDED else f.verdict
         return f"{word}, by the pass rate in training: {percent(passing.start)} → {percent(passing.end)}."
-    alarms = [NAMES[trend.name] for trend in f.trends.values() if trend.alarming]
-    if alarms:
+    if alarms := dict.fromkeys(NAMES[signal.name] for signal in _alarming(f)):
         return f"is undecided without tests, but alarming: {', '.join(alarms)} left the healthy range."
     quiet = "; no signal left its healthy range" if f.alarm is Alarm.QUIET else ""
-    return f"is undecided: it was not evaluated at two steps{quiet}."
+    why = "no held-out test judged it" if f.performance is None else "it was evaluated only once"
+    return f"is undecided: {why}{quiet}."
 
 
-def _gained(f: Findings) -> bool:
-    """Whether pass@1 rose from the start to the end, or to a peak that is allowed for having been picked."""
-    p = f.performance
-    return p is not None and (p.change.above_zero or p.gain.above_zero)
+def _alarming(f: Findings) -> list[Trend]:
+    """Return the signals outside their healthy range, of training steps and of evaluations."""
+    return [signal for signal in (*f.trends.values(), *f.probe.values()) if signal.alarming]
 
 
 def _end(f: Findings) -> float:
     score = getattr(f.performance.end, f.performance.mode).estimate if f.performance else math.nan
     return -math.inf if math.isnan(score) else score
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _count(arms: list[Arm]) -> str:
-    words = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-    return words[len(arms)] if len(arms) < len(words) else str(len(arms))

@@ -19,7 +19,7 @@ def draw(study: Study, charts: list[Chart], grids: list[Grid]) -> dict[str, Figu
         grids: of it.
     """
     found: dict[str, Figure] = {}
-    if any(arm.evals for arm in study.centre):
+    if any(arm.findings.performance is not None for arm in study.centre):
         found["pass_at_1"] = panels(study)
     names = {"courses": "signals"}
     found |= {names.get(chart.id, chart.id): lines(chart) for chart in charts}

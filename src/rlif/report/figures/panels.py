@@ -14,7 +14,7 @@ from rlif.report.style import GREY, INK, MUTED
 
 def panels(study: Study) -> Figure:
     """Draw one panel an arm; thin lines: tests (full) and the control (dotted)."""
-    arms = [arm for arm in study.centre if arm.evals]
+    arms = [arm for arm in study.centre if arm.findings.performance is not None]
     columns = min(len(arms), 4)
     rows = math.ceil(len(arms) / columns)
     figure = Figure(figsize=(WIDTH, 1.55 * rows + 0.3), layout="constrained")

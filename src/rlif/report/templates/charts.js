@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const SVG = "http://www.w3.org/2000/svg";
+  const PAPER = 860; // width of a drawing that is scaled to a printed page, whatever the window's is
   const MARGIN = { left: 52, right: 14, top: 8 };
   const MARKERS = {
     o: "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0Z", s: "M-3-3H3V3H-3Z", "^": "M0-4L4 3H-4Z", v: "M0 4L4-3H-4Z",
@@ -65,7 +66,7 @@
     return steps ? `H${x}V${y}` : `L${x} ${y}`;
   }).join("");
   const nearest = (line, step, steps) => {
-    if (steps) return line.x.findLastIndex((x) => x <= step);
+    if (steps) return step > line.x.at(-1) ? -1 : line.x.findLastIndex((x) => x <= step); // nothing was seen later
     let best = 0;
     line.x.forEach((x, i) => { if (Math.abs(x - step) < Math.abs(line.x[best] - step)) best = i; });
     return best;
@@ -84,6 +85,13 @@
       host.append(this.legend(), drawing);
       for (const { svg } of this.views) this.follow(svg);
       new ResizeObserver(() => this.draw()).observe(drawing);
+      addEventListener("beforeprint", () => this.drawFor(PAPER));
+      addEventListener("afterprint", () => this.drawFor(null));
+      this.draw();
+    }
+
+    drawFor(paper) {
+      this.paper = paper;
       this.draw();
     }
 
@@ -97,7 +105,7 @@
       for (const series of this.chart.series) {
         const key = drawn("svg", { viewBox: "0 0 34 12", class: "key", "aria-hidden": "true" },
           drawn("path", { d: "M0 6H34", stroke: colour(series), "stroke-width": series.width, "stroke-dasharray": dashes(series) }), this.marker(series, 17, 6));
-        const runs = series.runs > 1 && this.chart.id !== "lifetimes" ? ` (n = ${series.runs})` : "";
+        const runs = series.runs > 1 && !this.chart.id.startsWith("lifetimes") ? ` (n = ${series.runs})` : "";
         const button = element("button", { type: "button", "aria-pressed": String(this.on.has(series.id)) }, key, element("span", {}, series.label + runs));
         button.addEventListener("click", () => this.toggle([series.id], !this.on.has(series.id)));
         this.buttons.set(series.id, button);
@@ -125,7 +133,8 @@
     slider() {
       const [low, high] = range(this.chart.panels.flatMap((panel) => Object.values(panel.lines).flatMap((line) => line.x)));
       const id = `step-${this.chart.id}`;
-      this.input = element("input", { type: "range", id, min: Math.floor(low), max: Math.ceil(high), step: 1, value: Math.ceil(high) });
+      const ends = this.shown.map((series) => Math.max(...this.chart.panels.map((panel) => panel.lines[series.id]?.x.at(-1) ?? low)));
+      this.input = element("input", { type: "range", id, min: Math.floor(low), max: Math.ceil(high), step: 1, value: Math.min(...ends) }); // the last step of all lines
       this.input.addEventListener("input", () => this.moveTo(Number(this.input.value)));
       return element("div", { class: "slider" }, element("label", { for: id }, `Read off at ${this.chart.across}`), this.input);
     }
@@ -160,7 +169,7 @@
 
     panel(view, [firstX, lastX], labelled) {
       const { panel, svg } = view;
-      const width = Math.max(svg.parentElement.clientWidth, 200);
+      const width = this.paper ?? Math.max(svg.parentElement.clientWidth, 200);
       const bottom = labelled ? 38 : 10;
       const height = (this.chart.panels.length > 2 ? 122 : 200) + bottom;
       const lines = this.shown.map((series) => [series, panel.lines[series.id]]).filter(([, line]) => line && line.x.length);
@@ -175,13 +184,13 @@
       svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
       svg.setAttribute("aria-label", this.described(panel, lines, x));
       svg.replaceChildren();
-      for (const value of panel.ownScale ? [0, 1] : ticks(low, high, 4)) {
+      for (const value of panel.ownScale ? [0, 1] : ticks(low, high, 5)) {
         svg.append(drawn("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: atY(value), y2: atY(value) }));
         const text = panel.ownScale ? ["lowest", "highest"][value] : panel.share ? minus(`${+(100 * value).toFixed(6)}%`) : minus(String(+value.toPrecision(6)));
         svg.append(drawn("text", { class: "tick", x: MARGIN.left - 7, y: atY(value) + 4, "text-anchor": "end" }, text));
       }
       if (labelled) {
-        for (const value of ticks(x.low, x.high, Math.max(3, Math.floor(width / 90))))
+        for (const value of ticks(x.low, x.high, Math.max(3, Math.floor(width / 65))))
           svg.append(drawn("text", { class: "tick", x: atX(value), y: svg.frame.height + 17, "text-anchor": "middle" }, String(value)));
         const title = this.chart.ownX ? `steps ${panel.title[0].toLowerCase()}${panel.title.slice(1)}` : this.chart.across;
         svg.append(drawn("text", { class: "tick", x: MARGIN.left + x.width / 2, y: svg.frame.height + 33, "text-anchor": "middle" }, title));
