@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from rlif.cli.study_display import left, plan_json, plan_table, progress_table
+from rlif.cli.study_forecast import forecast
 from rlif.cli.study_recommend import recommend
 from rlif.cli.study_stopping import stopping
 from rlif.conclusions.results import export as write_tables
@@ -30,7 +31,7 @@ from rlif.study.scheduler import Stopped
 from rlif.study.schema import StudyConfig
 
 study_app = typer.Typer(help="Grids of runs: plan, run, watch, export, conclude.", no_args_is_help=True)
-for command in (recommend, stopping):
+for command in (recommend, stopping, forecast):
     study_app.command()(command)
 
 File = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study file.")]
