@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rlif.cli import main
+from rlif.cli.diagnose_display import finding_line
 from rlif.cli.diagnose_watch import watch_log
 from rlif.diagnostics import Alarm, Findings
 from rlif.diagnostics.logs import Log, LogOptions
@@ -53,6 +54,39 @@ def test_without_tests_held_out_scores_are_not_looked_at(rlif):
     assert told["performance"]["evaluations"] == 4
     assert without["performance"] is None
     assert without["mode"] == told["mode"] == "length_collapse"
+
+
+def test_the_probe_has_a_table_of_its_own_and_is_named_while_watching(rlif, tmp_path: Path):
+    """A run without tests, of which only the evaluations were kept: reasoning fades on the same problems."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.jsonl").write_text('{"step": 1, "stage": "a"}\n')
+    settings = {"stage": "a", "mode": "sampled", "samples": 4, "temperature": 1.0, "max_tokens": 9}
+    with (run / "evals.jsonl").open("w") as file:
+        for step, counts in ((0, [4, 4, 2] * 4), (5, [2, 3, 0] * 4)):
+            reasoned = {f"p{i}": count for i, count in enumerate(counts)}
+            file.write(json.dumps(settings | {"step": step, "problems": 12, "reasoned": reasoned}) + "\n")
+
+    code, out, _ = rlif(str(run), "--without-tests", "--fail-on-alarm")
+
+    assert code == 1
+    assert "On the same 12 problems the share of completions that reason" in out
+    row = out[out.index("on the same problems") :].splitlines()[1]
+    assert row.split() == [
+        "reasoning_rate",
+        "83.3%",
+        "41.7%",
+        "down",
+        "×0.50",
+        "from",
+        "70.8%",
+        "5",
+        "(0",
+        "to",
+        "5)",
+    ]
+    _, found = next(r for r in watch_log(run, LogOptions(), 0.01) if isinstance(r, tuple))
+    assert "83.3% → 41.7% since step 5" in finding_line(found)
 
 
 def test_a_healthy_run_is_quiet(rlif):

@@ -8,7 +8,7 @@ import pytest
 from synthetic_study import SCRIPTS, eval_records, piecewise, step_records
 
 from rlif.diagnostics import Alarm, Mode, Verdict, diagnose
-from rlif.diagnostics.series import TRUTH_FIELDS
+from rlif.diagnostics.series import TRUTH_FIELDS, without_truth
 from rlif.diagnostics.signals import SIGNALS
 from rlif.diagnostics.thresholds import Thresholds
 from rlif.records import StepRecord
@@ -137,8 +137,20 @@ def test_without_tests_the_signals_still_tell_and_nothing_else_does() -> None:
     assert (without.verdict, without.verdict_source) == (Verdict.UNDECIDED, "nothing")
     assert (without.performance, without.gaps, without.collapse.decline_step) == (None, [], None)
     assert not set(TRUTH_FIELDS) & without.trends.keys()
+    assert without.probe == with_tests.probe
     bare = [record.model_copy(update=dict.fromkeys(TRUTH_FIELDS, math.nan)) for record in run]
-    assert without.model_dump_json() == diagnose(bare, []).model_dump_json()
+    kept = ("step", "stage", "mode", "samples", "temperature", "max_tokens", "problems", "reasoning_rate")
+    unjudged = [{name: getattr(record, name) for name in kept} for record in evals]
+    assert without.model_dump_json() == diagnose(bare, unjudged).model_dump_json()
+
+
+def test_without_tests_no_result_of_one_is_left_in_an_evaluation() -> None:
+    script, difficulty = SCRIPTS["self_certainty"], np.full(8, 0.5)
+    _, evals = without_truth([], eval_records(script, 5, 5, np.random.default_rng(0), difficulty))
+    for record in evals:
+        assert math.isnan(record.pass_at_1)
+        assert (record.correct, record.statuses, record.pass_at_k) == ({}, {}, {})
+        assert record.length_mean > 0
 
 
 def test_every_field_that_needs_tests_is_known_as_such() -> None:

@@ -1,5 +1,6 @@
 """Drawing completions from a real (tiny, random) model, keeping them, and scoring them."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from rlif.errors import UserError
-from rlif.evaluation import Sampling, decoding, evaluate
+from rlif.evaluation import Sampling, decoding, evaluate, observe
 from rlif.evaluation.store import KeyedLines, StoredGenerator, settings_key
 from rlif.evaluation.transformers_generator import TransformersGenerator
 from rlif.problems.extraction import extract_code
@@ -360,6 +361,23 @@ class TestEvaluate:
             ("b", 0),
         ]
         assert [s.verdict.passed for s in result.samples[:4]] == [True, True, False, True]
+
+    def test_without_tests_the_same_answers_are_described_and_not_judged(self):
+        drawn = [self.right, self.wrong, self.crash, self.prose]
+        problems = [Problem(name, "?", "", None, (), (), "test") for name in "ab"]
+        sampling = Sampling(samples=4, temperature=0.8, max_tokens=12)
+        record = observe(Scripted(drawn, drawn[::-1]), problems, ASKED[:2], sampling, step=7, stage="rlif")
+        assert (record.step, record.stage, record.mode, record.problems) == (7, "rlif", "sampled", 2)
+        assert record.lengths == {"a": 8.5, "b": 8.5}
+        assert record.reasoned == {"a": 2, "b": 2}
+        assert (record.length_mean, record.reasoning_rate, record.no_code) == (8.5, 0.5, 0.25)
+        assert (record.correct, record.statuses, record.pass_at_k) == ({}, {}, {})
+        undefined = (record.pass_at_1, *record.pass_at_1_ci, record.pass_with_reasoning)
+        assert all(map(math.isnan, undefined))
+
+    def test_without_tests_too_an_evaluation_of_nothing_is_refused(self):
+        with pytest.raises(UserError, match="No prompt fits"):
+            observe(Scripted(None), [double("a")], ASKED[:1], Sampling())
 
     def test_skipped_problems_are_counted_and_in_no_score(self, sandbox: Sandbox):
         problems = [double("a"), double("b")]

@@ -1,6 +1,7 @@
 """What `rlif diagnose` prints."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich import box
@@ -9,8 +10,9 @@ from rich.table import Table
 
 from rlif.diagnostics import Alarm, Findings, Thresholds, Verdict
 from rlif.diagnostics.evidence import NAMES, percent, reading, since
-from rlif.diagnostics.findings import ModeFinding
+from rlif.diagnostics.findings import ModeFinding, Trend
 from rlif.diagnostics.logs import Log
+from rlif.diagnostics.probe import HEALTHY
 from rlif.diagnostics.signals import SIGNALS
 
 _WORDS = {
@@ -21,7 +23,7 @@ _WORDS = {
 
 
 def print_report(console: Console, log: Log, found: Findings, verbose: bool = False) -> None:
-    """Print what was read, what was found with its evidence, every trend, and what cannot be judged."""
+    """Print what was read and found, with its evidence, every trend, the probe, and what cannot be judged."""
 
     def say(text: str = "") -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -46,6 +48,9 @@ def print_report(console: Console, log: Log, found: Findings, verbose: bool = Fa
     if found.trends:
         say()
         console.print(_trends(found, framed=console.is_terminal))
+    if found.probe:
+        say()
+        console.print(_probe(found, framed=console.is_terminal))
     if log.missing:
         say("\nWhat this log does not show:")
         for line in log.missing:
@@ -56,7 +61,7 @@ def finding_line(found: Findings) -> str:
     """Return the finding in one line."""
     alarming = [
         f"{NAMES[name]} {reading(name, trend.start)} → {reading(name, trend.end)} since step {trend.onset}"
-        for name, trend in found.trends.items()
+        for name, trend in (*found.trends.items(), *found.probe.items())
         if trend.alarming
     ]
     why = f" ({'; '.join(alarming)})" if alarming else ""
@@ -87,29 +92,46 @@ def summary(log: Log, found: Findings) -> dict[str, Any]:
 
 
 def _trends(found: Findings, framed: bool) -> Table:
+    """Return a table of the signals of training steps."""
+
+    def healthy(trend: Trend) -> str:
+        signal = SIGNALS[trend.name]
+        return _range(trend.name, *signal.healthy(trend.start, Thresholds())) if signal.can_alarm else "any"
+
+    return _table("signal", found.trends, healthy, framed)
+
+
+def _probe(found: Findings, framed: bool) -> Table:
+    """Return a table of the signals of the evaluations' fixed problems."""
+
+    def healthy(trend: Trend) -> str:
+        low, high = HEALTHY[trend.name]
+        return _range(trend.name, low * trend.start, high * trend.start) if trend.start else "any"
+
+    return _table("on the same problems", found.probe, healthy, framed)
+
+
+def _table(title: str, found: Mapping[str, Trend], healthy: Callable[[Trend], str], framed: bool) -> Table:
     table = Table(box=box.ROUNDED if framed else None)
-    table.add_column("signal", no_wrap=True)
+    table.add_column(title, no_wrap=True)
     for column in ("start", "end", "change", "healthy", "out since step"):
         table.add_column(column, justify="right")
-    for name, trend in sorted(found.trends.items(), key=lambda item: not item[1].alarming):
+    for name, trend in sorted(found.items(), key=lambda item: not item[1].alarming):
         ratio = "" if math.isnan(trend.ratio) or trend.ratio <= 0 else f"×{trend.ratio:.2f}"
         table.add_row(
             name,
             reading(name, trend.start),
             reading(name, trend.end),
             f"{trend.direction} {ratio}".strip(),
-            _healthy(name, trend.start),
+            healthy(trend),
             since(trend) if trend.alarming else "",
             style="bold" if trend.alarming else None,
         )
     return table
 
 
-def _healthy(name: str, start: float) -> str:
-    """Return the range that a signal must not leave, given its start."""
-    if not SIGNALS[name].can_alarm:
-        return "any"
-    low, high = SIGNALS[name].healthy(start, Thresholds())
+def _range(name: str, low: float, high: float) -> str:
+    """Return the range that a signal must not leave, in words."""
     if math.isinf(low):  # a share
         return f"up to {reading(name, min(high, 1.0))}"
     if math.isinf(high):

@@ -37,7 +37,8 @@ def watch_log(
             except UserError as error:
                 reading, finding = error, str(error)
             else:
-                alarming = tuple(name for name, trend in found.trends.items() if trend.alarming)
+                signals = (*found.trends.items(), *found.probe.items())
+                alarming = tuple(name for name, trend in signals if trend.alarming)
                 reading, finding = (log, found), (found.alarm, found.mode, found.verdict, alarming)
             if finding != said:
                 said = finding

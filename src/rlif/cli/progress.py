@@ -1,12 +1,13 @@
 """Progress displays of what trains, with the time left."""
 
+import math
 from typing import Any, Self
 
 from rich.console import Console
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rlif.cli.bars import bar
-from rlif.records import EvalRecord, StepRecord
+from rlif.records import EvalRecord, StepRecord, StopRecord
 from rlif.training.run import Listener
 
 
@@ -16,7 +17,7 @@ class TrainingProgress:
     def __init__(self, total_steps: int, console: Console) -> None:
         self.progress, self.console = bar(console), console
         self.task = self.progress.add_task("starting", total=total_steps, numbers="")
-        self.listener = Listener(on_step=self._on_step, on_eval=self._on_eval)
+        self.listener = Listener(self._on_step, self._on_eval, self._on_stop, self._on_total_steps)
 
     def __enter__(self) -> Self:
         self.progress.__enter__()
@@ -33,13 +34,31 @@ class TrainingProgress:
 
     def _on_eval(self, record: EvalRecord) -> None:
         low, high = record.pass_at_1_ci
+        judged = math.isfinite(record.pass_at_1)  # not in a run without tests
+        score = f"{record.pass_at_1:.3f} [{low:.3f}, {high:.3f}]" if judged else "–"
         self.console.print(
-            f"step {record.step:>5}  held-out pass@1 {record.mode:<7} {record.pass_at_1:.3f} "
-            f"[{low:.3f}, {high:.3f}]  length {record.length_mean:.1f}  "
-            f"reasoning {record.reasoning_share:.2f}",
-            markup=False,  # [nan, nan] is not a tag
+            f"step {record.step:>5}  held-out pass@1 {record.mode:<7} {score}  "
+            f"length {record.length_mean:.1f}  reasoning {record.reasoning_share:.2f}",
+            markup=False,  # an interval is not a tag
             highlight=False,
         )
+
+    def _on_stop(self, record: StopRecord) -> None:
+        what = {
+            "warn": "training goes on",
+            "stop": "the stage ends",
+            "rollback": f"the stage ends with the policy of step {record.policy}",
+        }[record.action]
+        self.console.print(
+            f"step {record.step:>5}  {record.rule}: {record.reason}. "
+            f"Best policy so far: that of step {record.best}; {what}.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _on_total_steps(self, total: int) -> None:
+        self.progress.update(self.task, total=total)
 
 
 class BaseProgress(TrainerCallback):

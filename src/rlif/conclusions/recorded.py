@@ -46,7 +46,7 @@ class RecordedRun:
 def recorded_runs(directory: Path) -> list[RecordedRun]:
     """Return the complete runs of a study, on the problems that all of them were evaluated on.
 
-    Left out are runs of several stages (when to switch is another question) and those evaluated only once.
+    Left out are runs of several stages (when to switch is another question) and those judged less than twice.
 
     Raises:
         UserError: it is no study, a file is damaged, or there is nothing to replay.
@@ -71,7 +71,7 @@ def _read(info: RunInfo, place: RunDir) -> RecordedRun | None:
     config = validated(RunConfig, place.config(), str(place.config_path))
     evals = place.evals()
     mode = "sampled" if any(record.mode == "sampled" for record in evals) else "greedy"
-    chosen = {record.step: record for record in evals if record.mode == mode}
+    chosen = {record.step: record for record in evals if record.mode == mode and record.correct}
     if len(chosen) < 2 or len(config.stages) != 1:
         return None
     problems = sorted(set[str].intersection(*(set(record.correct) for record in chosen.values())))

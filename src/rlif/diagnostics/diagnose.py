@@ -5,6 +5,7 @@ from rlif.diagnostics.findings import Alarm, Direction, Findings, Trend, Verdict
 from rlif.diagnostics.gap import gaps
 from rlif.diagnostics.modes import first_mode, modes
 from rlif.diagnostics.performance import collapse, performance, verdict_of
+from rlif.diagnostics.probe import probe
 from rlif.diagnostics.series import Evals, Metrics, load, without_truth
 from rlif.diagnostics.signals import SIGNALS
 from rlif.diagnostics.thresholds import Thresholds
@@ -22,10 +23,11 @@ def diagnose(
 
     Args:
         metrics: a run directory or its path, or its steps as `StepRecord` or dict.
-        evals: held-out evaluations; None takes those of the run directory. Without any, and without a
-            training pass rate, the verdict is undecided and `alarm` says what the label-free signals show.
+        evals: held-out evaluations; None takes those of the run directory. Without any that were judged, and
+            without a training pass rate, the verdict is undecided and `alarm` says what the label-free
+            signals show.
         thresholds: what counts as how much; see `Thresholds`.
-        use_tests: False ignores everything that needs tests, as if the run had none: evaluations, pass rates
+        use_tests: False ignores everything that needs tests, as if the run had none: pass@1, pass rates
             and what follows from them. The alarm does not depend on it.
 
     Raises:
@@ -34,31 +36,34 @@ def diagnose(
     t = thresholds or Thresholds()
     steps, held_out = load(metrics, evals)
     if not use_tests:
-        steps, held_out = without_truth(steps), []
+        steps, held_out = without_truth(steps, held_out)
     found = Findings(
         steps=len(steps),
         last_step=steps[-1].step if steps else 0,
         performance=performance(held_out),
         trends=trends(steps, t),
+        probe=probe(held_out),
         gaps=gaps(steps, held_out, t),
     )
     found.collapse = collapse(steps, held_out, found.performance, t)
-    found.alarm = _alarm(found.trends)
+    found.alarm = _alarm(found)
     if found.performance is not None and found.performance.evaluations > 1:
         found.verdict, found.verdict_source = verdict_of(found.performance, t), "held-out tests"
     elif "pass_rate" in found.trends:
         found.verdict = _training_verdict(found.trends["pass_rate"], t)
         found.verdict_source = "training pass rate"
-    found.modes = modes(found.trends, found.gaps)
+    found.modes = modes(found.trends, found.probe, found.gaps)
     found.mode = first_mode(found)
     found.evidence = evidence(found)
     return found
 
 
-def _alarm(found: dict[str, Trend]) -> Alarm:
-    if not any(SIGNALS[name].can_alarm for name in found):
+def _alarm(found: Findings) -> Alarm:
+    watched = [trend for name, trend in found.trends.items() if SIGNALS[name].can_alarm]
+    watched += found.probe.values()
+    if not watched:
         return Alarm.UNDECIDED
-    return Alarm.ALARM if any(trend.alarming for trend in found.values()) else Alarm.QUIET
+    return Alarm.ALARM if any(trend.alarming for trend in watched) else Alarm.QUIET
 
 
 def _training_verdict(passing: Trend, t: Thresholds) -> Verdict:

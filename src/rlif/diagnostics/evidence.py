@@ -10,6 +10,7 @@ from rlif.diagnostics.findings import (
     Interval,
     ModeFinding,
     Performance,
+    ProbeTrend,
     Trend,
 )
 from rlif.diagnostics.signals import SIGNALS
@@ -27,6 +28,7 @@ def evidence(found: Findings) -> list[str]:
     if found.performance is not None:
         lines += _performance(found.performance)
     lines += _collapse(found.collapse)
+    lines += [_probe(trend) for trend in found.probe.values() if trend.direction is not Direction.STEADY]
     moved = [trend for trend in found.trends.values() if trend.direction in (Direction.UP, Direction.DOWN)]
     lines += [_trend(trend) for trend in sorted(moved, key=lambda trend: not trend.alarming)]
     lines += [_starved(t) for t in found.trends.values() if t.alarming and t.direction is Direction.STEADY]
@@ -90,11 +92,22 @@ def _collapse(c: Collapse) -> list[str]:
 
 
 def _trend(t: Trend) -> str:
+    return f"The {_moved(t)}{_outside(t)}."
+
+
+def _probe(t: ProbeTrend) -> str:
+    p = "p < 0.0001" if t.p < 1e-4 else f"p = {t.p:.2g}"
+    return f"On the same {t.problems} problems the {_moved(t)} by step {t.step}, {p}{_outside(t)}."
+
+
+def _moved(t: Trend) -> str:
     verb = "rose" if t.direction is Direction.UP else "fell"
     ratio = f" (×{t.ratio:.2f})" if t.start > 0 and t.end > 0 else ""
-    onset = f", outside its healthy range from step {since(t)} on" if t.alarming else ""
-    values = f"from {reading(t.name, t.start)} to {reading(t.name, t.end)}"
-    return f"The {NAMES[t.name]} {verb} {values}{ratio}{onset}."
+    return f"{NAMES[t.name]} {verb} from {reading(t.name, t.start)} to {reading(t.name, t.end)}{ratio}"
+
+
+def _outside(t: Trend) -> str:
+    return f", outside its healthy range from step {since(t)} on" if t.alarming else ""
 
 
 def _starved(t: Trend) -> str:

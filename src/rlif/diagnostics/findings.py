@@ -107,6 +107,25 @@ class Trend(BaseModel):
     onset_high: int | None = None
 
 
+class ProbeTrend(Trend):
+    """How one signal moved on fixed problems, from the first evaluation to the last; see `probe`.
+
+    Attributes:
+        start, end: at the first and the last evaluation, on the problems that these two share.
+        p: one-sided, allowing for a look at every evaluation and for both signals; the clearest since the
+            signal left its healthy range, or of the last look where it has not. z: of the last look.
+        direction: UP or DOWN when p is not above `probe.NOISE`.
+        onset: step of the evaluation since which it is outside. onset_low: of the one before.
+        step: of the last evaluation. evaluations: how many were compared, the first included.
+        problems: shared ones. paired: whether compared problem by problem.
+    """
+
+    step: int
+    evaluations: int
+    problems: int
+    paired: bool
+
+
 class Score(BaseModel):
     """One evaluated policy. Peak scores are the best of several noisy ones, so they flatter."""
 
@@ -184,9 +203,10 @@ class ModeFinding(BaseModel):
         mode: which. onset: step from which its first signal stayed outside its healthy range.
         onset_low, onset_high: 95% interval of that step.
         confidence: 1 − p, with p a bound on the chance that a run without any change would show, in any of
-            its signals at any step up to now, a shift as clear as the clearest of this mode. An alarm needs
-            0.7; see `Thresholds.noise` for why that is enough. NaN where no test was made: a share of equal
-            rewards is what it is, and a gap between reward and truth has its own z.
+            its signals at any step up to now, a shift as clear as the clearest of this mode. Signals of
+            training steps and of the probe count apart. An alarm needs 0.7 of the former (see
+            `Thresholds.noise` for why that is enough) or 0.95 of the latter. NaN where no test was made: a
+            share of equal rewards is what it is, and a gap between reward and truth has its own z.
         signals: fields of `StepRecord` that show it.
     """
 
@@ -210,6 +230,7 @@ class Findings(BaseModel):
         steps: training steps seen. last_step: number of the last.
         performance: None without held-out evaluations.
         collapse, trends, gaps: see there; trends by field name, only signals that were recorded.
+        probe: length and reasoning on the evaluations' fixed problems, by field name; empty without them.
         evidence: one sentence for each thing found, with its numbers.
     """
 
@@ -223,6 +244,7 @@ class Findings(BaseModel):
     performance: Performance | None = None
     collapse: Collapse = Collapse()
     trends: dict[str, Trend] = Field(default_factory=dict[str, Trend])
+    probe: dict[str, ProbeTrend] = Field(default_factory=dict[str, ProbeTrend])
     gaps: list[Gap] = Field(default_factory=list[Gap])
     evidence: list[str] = Field(default_factory=list[str])
 

@@ -9,9 +9,19 @@ Each signal says in `signals` which mode it is to leave its range below or above
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from rlif.diagnostics.findings import Alarm, Direction, Findings, Gap, Mode, ModeFinding, Trend, Verdict
+from rlif.diagnostics.findings import (
+    Alarm,
+    Direction,
+    Findings,
+    Gap,
+    Mode,
+    ModeFinding,
+    ProbeTrend,
+    Trend,
+    Verdict,
+)
 from rlif.diagnostics.signals import SIGNALS
 
 _HACKED = ("majority_share", "constant_output")
@@ -20,10 +30,18 @@ _HACKED = ("majority_share", "constant_output")
 _WORSE = (Verdict.COLLAPSED, Verdict.WORSENED, Verdict.IMPROVED_THEN_FELL)
 
 
-def modes(found: dict[str, Trend], gaps: Sequence[Gap]) -> list[ModeFinding]:
-    """Return every mode that shows, by onset."""
+def modes(
+    found: Mapping[str, Trend], probe: Mapping[str, ProbeTrend], gaps: Sequence[Gap]
+) -> list[ModeFinding]:
+    """Return every mode that shows, by onset.
+
+    Args:
+        found: signals of training steps, by name.
+        probe: signals of the evaluations' fixed problems, by name.
+        gaps: between reward and truth.
+    """
     by_mode: dict[Mode, list[Trend]] = {}
-    for trend in found.values():
+    for trend in (*found.values(), *probe.values()):
         if trend.alarming:
             by_mode.setdefault(_mode(trend, found), []).append(trend)
     shown = {mode: _shown(mode, alarming) for mode, alarming in by_mode.items()}
@@ -41,7 +59,7 @@ def first_mode(found: Findings) -> Mode:
     return Mode.NONE if quiet else Mode.UNDECIDED
 
 
-def _mode(trend: Trend, found: dict[str, Trend]) -> Mode:
+def _mode(trend: Trend, found: Mapping[str, Trend]) -> Mode:
     signal = SIGNALS[trend.name]
     if trend.name in _HACKED and _rose(found.get("reward")):
         return Mode.REWARD_HACKING
@@ -61,7 +79,7 @@ def _shown(mode: Mode, alarming: Sequence[Trend]) -> ModeFinding:
         onset_low=first.onset_low or 0,
         onset_high=first.onset_high or 0,
         confidence=_confidence(trend for trend in alarming if not SIGNALS[trend.name].level),
-        signals=[trend.name for trend in alarming],
+        signals=list(dict.fromkeys(trend.name for trend in alarming)),  # the probe's bear the same names
     )
 
 

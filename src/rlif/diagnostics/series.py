@@ -31,6 +31,18 @@ TRUTH_FIELDS = (
 )
 """Fields of `StepRecord` that need tests."""
 
+TRUTH_FIELDS_OF_EVALS = (
+    "pass_at_1",
+    "pass_at_1_ci",
+    "pass_at_k",
+    "pass_at_k_ci",
+    "pass_with_reasoning",
+    "pass_without_reasoning",
+    "statuses",
+    "correct",
+)
+"""Fields of `EvalRecord` that need tests; their defaults are those of a run without."""
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -63,9 +75,16 @@ def load(metrics: Metrics, evals: Evals | None) -> tuple[list[StepRecord], list[
     return [steps[key] for key in sorted(steps)], [by_mode[key] for key in sorted(by_mode)]
 
 
-def without_truth(steps: Sequence[StepRecord]) -> list[StepRecord]:
-    """Return the steps as a run without tests would have recorded them."""
-    return [record.model_copy(update=dict.fromkeys(TRUTH_FIELDS, NAN)) for record in steps]
+def without_truth(
+    steps: Sequence[StepRecord], evals: Sequence[EvalRecord]
+) -> tuple[list[StepRecord], list[EvalRecord]]:
+    """Return steps and evaluations as a run without tests would have recorded them."""
+    blank: dict[str, Any] = dict.fromkeys(TRUTH_FIELDS, NAN)
+    unjudged = {name: EvalRecord.model_fields[name].get_default() for name in TRUTH_FIELDS_OF_EVALS}
+    return (
+        [record.model_copy(update=blank) for record in steps],
+        [record.model_copy(update=unjudged) for record in evals],
+    )
 
 
 def series(steps: Sequence[StepRecord], name: str) -> Series:

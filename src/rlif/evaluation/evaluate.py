@@ -1,8 +1,8 @@
-"""`evaluate`: generate, grade, score."""
+"""`evaluate`: generate, grade, score. `observe`: the same without tests."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -97,24 +97,70 @@ def evaluate(
         )
     finally:
         graders.shutdown(cancel_futures=True)
-    if not samples:
+    _check(answers, sampling)
+    record = EvalRecord(
+        step=step,
+        stage=stage,
+        problems=len(answers),
+        **_settings(sampling),
+        **scores(samples, sampling.samples),
+        seconds=time.perf_counter() - started,
+    )
+    skipped = tuple(problem.id for index, problem in enumerate(problems) if index not in answers)
+    return Evaluation(record, samples, skipped)
+
+
+def observe(
+    generator: Generator,
+    problems: Sequence[Problem],
+    prompts: Sequence[Prompt],
+    sampling: Sampling,
+    step: int = 0,
+    stage: str = "",
+) -> EvalRecord:
+    """Record how a policy answers problems, without judging the answers: no program runs, no test is read.
+
+    Same draws as `evaluate`. In the record all that needs tests is undefined: pass@k NaN, `correct` and
+    `statuses` empty. Length, reasoning and programs are there, over all completions and by problem.
+
+    Args:
+        generator: draws the completions.
+        problems: what to answer; each evaluation of a run should have the same.
+        prompts: one for each problem.
+        sampling: how many completions a problem, and how they are drawn.
+        step: training steps before this evaluation, for the record.
+        stage: training stage, for the record.
+
+    Raises:
+        UserError: no prompt fits the model's context.
+    """
+    started = time.perf_counter()
+    answers = dict(generator.generate(prompts, sampling))
+    _check(answers, sampling)
+    of_problem = {problems[index].id: answers[index] for index in sorted(answers)}
+    described: dict[str, Any] = summarise_completions([c for own in of_problem.values() for c in own])
+    return EvalRecord(
+        step=step,
+        stage=stage,
+        problems=len(answers),
+        **_settings(sampling),
+        **by_problem(of_problem),
+        **described,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _check(answers: Mapping[int, Sequence[Completion]], sampling: Sampling) -> None:
+    if not answers:
         raise UserError(
             f"No prompt fits the model's context together with max_tokens = {sampling.max_tokens}.",
             "Lower max_tokens.",
         )
-    skipped = tuple(problem.id for index, problem in enumerate(problems) if index not in answers)
-    record = EvalRecord(
-        step=step,
-        stage=stage,
-        mode=sampling.mode,
-        samples=sampling.samples,
-        temperature=sampling.temperature,
-        max_tokens=sampling.max_tokens,
-        problems=len(answers),
-        seconds=time.perf_counter() - started,
-        **scores(samples, sampling.samples),
-    )
-    return Evaluation(record, samples, skipped)
+
+
+def _settings(sampling: Sampling) -> dict[str, Any]:
+    """Return the fields of `EvalRecord` that say how completions were drawn."""
+    return {name: getattr(sampling, name) for name in ("mode", "samples", "temperature", "max_tokens")}
 
 
 def scores(samples: Sequence[Sample], per_problem: int) -> dict[str, Any]:
@@ -135,7 +181,14 @@ def scores(samples: Sequence[Sample], per_problem: int) -> dict[str, Any]:
         "pass_at_k_ci": {str(k): bootstrap_ci(values) for k, values in rates.items() if k > 1},
         "statuses": dict(Counter(str(sample.verdict.status) for sample in samples)),
         "correct": correct,
-        "lengths": {name: mean(lengths([s.completion for s in own])) for name, own in of_problem.items()},
-        "reasoned": {name: sum(has_reasoning(s.completion) for s in own) for name, own in of_problem.items()},
+        **by_problem({name: [s.completion for s in own] for name, own in of_problem.items()}),
         **summarise_completions([s.completion for s in samples], [s.verdict.passed for s in samples]),
+    }
+
+
+def by_problem(of_problem: Mapping[str, Sequence[Completion]]) -> dict[str, Any]:
+    """Return the fields of `EvalRecord` that say how each problem is answered, right or wrong."""
+    return {
+        "lengths": {name: mean(lengths(own)) for name, own in of_problem.items()},
+        "reasoned": {name: sum(map(has_reasoning, own)) for name, own in of_problem.items()},
     }

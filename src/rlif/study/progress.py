@@ -1,6 +1,7 @@
 """Where the runs of a study stand, from what they wrote."""
 
 import fcntl
+import math
 import os
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ def progress_of(info: RunInfo, run: RunDir, total_steps: int, state: str, error:
         step=status.step if status else 0,
         total_steps=total_steps,
         stage=status.stage if status else "",
-        pass_at_1=sampled[-1] if sampled else None,
+        pass_at_1=sampled[-1] if sampled and math.isfinite(sampled[-1]) else None,
         error=error,
     )
 

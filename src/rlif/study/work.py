@@ -36,7 +36,7 @@ def work_of(config: RunConfig) -> Work:
         total += stage.steps
         ends.add(total)
     table = config.evaluation
-    evaluations = 1 + len(ends | set(range(table.every, total + 1, table.every))) if config.truth else 0
+    evaluations = 1 + len(ends | set(range(table.every, total + 1, table.every)))
     each = problem_count(table.problems) * (table.samples + table.greedy)
     return Work(total, evaluations, completions, evaluations * each)
 

@@ -1,5 +1,6 @@
 """What a log does not say, and what a diagnosis without it cannot see."""
 
+import math
 from collections.abc import Sequence
 
 from rlif.diagnostics.series import series
@@ -28,11 +29,12 @@ def missing(steps: Sequence[StepRecord], evals: Sequence[EvalRecord]) -> list[st
         lines.append(
             "Nothing on what is written: lost reasoning and answers without a program show in length only."
         )
-    if not evals and not _recorded(steps, "pass_rate"):
+    judged = [record for record in evals if math.isfinite(record.pass_at_1)]
+    if not judged and not _recorded(steps, "pass_rate"):
         lines.append(
             "No test results: whether answers became better or worse is unknown; the alarm needs none."
         )
-    elif evals and not any(record.correct for record in evals):
+    elif judged and not any(record.correct for record in judged):
         lines.append(
             "No results problem by problem: held-out scores have no interval, so the verdict stays undecided."
         )
