@@ -30,7 +30,7 @@ quickstart: install  ## the embedded study, start to report, in minutes
 test: install-test  ## the whole test suite
 	$(BIN)/pytest
 
-test-fsdp2: install-test  ## FSDP2 on two CPU processes: minutes, and not always to the end
+test-fsdp2: install-test  ## FSDP2 on two CPU processes, killed and continued: minutes
 	$(BIN)/pytest -m fsdp2
 
 check: install-test  ## lint, types, and the rule that data flows one way

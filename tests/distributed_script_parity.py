@@ -30,7 +30,11 @@ GROUP, GROUPS, STEPS = 4, 2, 4
 REWARDS: dict[str, Any] = {
     "self_certainty": "self_certainty",
     "functional_majority": "functional_majority",
-    "ema": {"type": "self_certainty", "scorer": "ema"},  # of the moving average, which has shards of its own
+    # Models with shards of their own, all of one size: if processes mixed them up, nothing would fail.
+    "companions": [
+        {"type": "self_certainty", "scorer": "ema"},
+        {"type": "token_entropy", "scorer": "initial", "weight": 0.5},
+    ],
 }
 
 PROGRAMS = ("print(1)", "print( 1)", "print(2)", "print(")
@@ -71,7 +75,7 @@ def train(out: Path, name: str, reward: Any, sandbox: Sandbox) -> None:
     }
     trainer = Given(
         model=tiny_llama(tokenizer),
-        reward_funcs=parse_reward(reward),
+        reward_funcs=[parse_reward(of) for of in (reward if isinstance(reward, list) else [reward])],
         args=config(
             out / "checkpoints",
             per_device_train_batch_size=GROUP * GROUPS // PartialState(cpu=True).num_processes,
@@ -95,7 +99,7 @@ def train(out: Path, name: str, reward: Any, sandbox: Sandbox) -> None:
     steps = Steps(trainer)
     trainer.add_callback(steps)
     trainer.train()
-    weights = trainer.accelerator.get_state_dict(trainer.model)
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     if PartialState().is_main_process:
         head = type(trainer.accelerator.unwrap_model(trainer.model).get_output_embeddings()).__name__
         (out / f"{name}.json").write_text(json.dumps({"steps": steps.seen, "head": head}))

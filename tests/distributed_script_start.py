@@ -9,7 +9,11 @@ from pathlib import Path
 
 
 def start(count: int, arguments: Sequence[str], log: Path) -> list[subprocess.Popen[bytes]]:
-    """Start `python *arguments` on `count` processes; what rank r prints goes to <log>-r.txt."""
+    """Start `python *arguments` on `count` processes; what rank r prints goes to <log>-r.txt.
+
+    Each has another PYTHONHASHSEED, as processes have by chance: 0 and 1 order {Scoring(), Scoring(EMA)}
+    differently. Passes of sharded models made in the order of such a set would not fit together.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -17,6 +21,7 @@ def start(count: int, arguments: Sequence[str], log: Path) -> list[subprocess.Po
     started = list[subprocess.Popen[bytes]]()
     for rank in range(count):
         own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(count)}
+        own |= {"PYTHONHASHSEED": str(rank)}
         with log.with_name(f"{log.name}-{rank}.txt").open("wb") as file:
             started.append(
                 subprocess.Popen(

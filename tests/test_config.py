@@ -14,11 +14,13 @@ from rlif.config import (
     GRPOTable,
     RunConfig,
     StageConfig,
+    StoppingTable,
     load_run_config,
     read_table,
     validated,
     with_overrides,
 )
+from rlif.diagnostics.stopping import Action, HealthyRange, MaxReward
 from rlif.errors import UserError
 from rlif.records import RunDir
 from rlif.rewards import Random, SelfCertainty, UnitTests
@@ -299,6 +301,47 @@ class TestOverrides:
                 validated(RunConfig, with_overrides(table, [f"{path}{end}={value}"]), "run.toml")
 
 
+class TestStopping:
+    TWO_STAGES = """
+        [stopping]
+        action = "stop"
+        [[stages]]
+        steps = 20
+        reward = "self_certainty"
+        [[stages]]
+        steps = 20
+        reward = "unit_tests"
+    """
+
+    def test_it_watches_all_stages_but_those_on_tests_alone(self, run_file):
+        config = load_run_config(run_file(self.TWO_STAGES))
+        assert config.stage_stopping(0) == StoppingTable(rule=HealthyRange(), action=Action.STOP)
+        assert config.stage_stopping(1) is None
+        mixed = load_run_config(run_file(self.TWO_STAGES), ['stages.1.reward=["unit_tests", "length"]'])
+        assert mixed.stage_stopping(1) == mixed.stopping
+
+    def test_a_stage_s_own_goes_before_it_also_on_tests(self, run_file):
+        own = 'stages.1.stopping={rule = {type = "max_reward", window = 3}, action = "warn"}'
+        config = load_run_config(run_file(self.TWO_STAGES), [own])
+        assert config.stage_stopping(1) == StoppingTable(rule=MaxReward(window=3), action=Action.WARN)
+
+    def test_without_it_nothing_is_watched(self, run_file):
+        assert load_run_config(run_file(MINIMAL)).stage_stopping(0) is None
+
+    @pytest.mark.parametrize(
+        ("override", "told"),
+        [
+            ("stopping.rule=healty_range", "stopping.rule: there is no rule 'healty_range'. Did you mean"),
+            ("stopping.action=halt", "stopping.action: Input should be 'warn', 'stop' or 'rollback'"),
+            ("stopping.rule.type=decline stages.0.steps=9", "has to see 10 steps before it can say stop"),
+            ("stopping.action=rollback checkpoint_every=20", "makes none within the 20 steps of stage"),
+            ("stopping={rule='decline'}", "stopping.action: is missing"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, run_file, override: str, told: str):
+        assert told in complaint(run_file(self.TWO_STAGES), *override.split())
+
+
 class TestResolvedConfig:
     """config.json of a run directory is itself a run file: `rlif train RUN/config.json` runs it again."""
 
@@ -308,6 +351,7 @@ class TestResolvedConfig:
             MINIMAL,
             MINIMAL + "grpo = {learning_rate = 2e-5, num_generations = 4}",
             "grpo.beta = 0.1" + MINIMAL + "grpo.beta = 0.0",
+            'stopping.action = "warn"' + MINIMAL.replace("5", "50"),
             "problems = {start = 2024-02-01}\ngrpo.extra = {top_k = 5}" + MINIMAL,
             'report_to = ["wandb"]\n[[stages]]\nsteps=3\nreward = ["unit_tests", {type = "random", p=1}]',
         ],

@@ -16,11 +16,11 @@ from safetensors.numpy import load_file
 
 pytestmark = pytest.mark.slow
 
-REWARDS = ("self_certainty", "functional_majority", "ema")
+REWARDS = ("self_certainty", "functional_majority", "companions")
 SCRIPT = str(Path(__file__).with_name("distributed_script_parity.py"))
 
 
-KINDS = ["ddp", pytest.param("fsdp2", marks=pytest.mark.fsdp2)]
+KINDS = ["ddp", "fsdp2"]
 
 
 class Trained:
@@ -79,7 +79,6 @@ def test_the_steps_are_worth_comparing(trained: Trained) -> None:
         assert abs(steps[1]["loss"]) > 1e-3  # the second pass over the same completions
 
 
-@pytest.mark.fsdp2
 def test_fsdp2_did_shard(trained: Trained) -> None:
-    assert seen(trained["ddp"], "self_certainty")["head"] == "Linear"
+    assert seen(trained["one"], "self_certainty")["head"] == "Linear"
     assert seen(trained["fsdp2"], "self_certainty")["head"] == "FSDPLinear"

@@ -60,7 +60,8 @@ def test_two_processes_evaluate_as_one_does(model: Path, tmp_path: Path) -> None
 
 @pytest.mark.fsdp2
 def test_a_process_killed_in_a_sharded_run_costs_nothing_but_time(model: Path, tmp_path: Path) -> None:
-    table = settings(model)
+    table = settings(model, ema_decay=0.5)
+    table["stages"][0]["reward"] = {"type": "self_certainty", "scorer": "ema"}  # in shards of its own
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = [SCRIPT, run_file(tmp_path, table), "fsdp2", str(whole), str(killed)]
     processes = start(2, arguments, tmp_path / "log")
@@ -78,8 +79,11 @@ def test_a_process_killed_in_a_sharded_run_costs_nothing_but_time(model: Path, t
     launch(2, arguments, tmp_path / "again")
 
     assert numbers(killed) == numbers(whole)
-    first = last_checkpoint(stage_directory(RunDir(whole), 0, "rlif"))
+    first, again = (last_checkpoint(stage_directory(RunDir(path), 0, "rlif")) for path in (whole, killed))
     assert first is not None
+    assert again is not None
+    for shards in ("rlif-ema-0.safetensors", "rlif-ema-1.safetensors"):  # the average, one file a process
+        assert (again / shards).read_bytes() == (first / shards).read_bytes()
     assert (first / "pytorch_model_fsdp_0").is_dir()  # in shards
     weights = AutoModelForCausalLM.from_pretrained(first).state_dict()  # and whole, for the second stage
     assert all(np.isfinite(value.numpy()).all() for value in weights.values())

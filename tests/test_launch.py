@@ -255,6 +255,12 @@ def test_a_lost_process_is_told_from_a_defect() -> None:
     assert user_error(RuntimeError("shape mismatch")) is None
 
 
+def test_an_8_bit_optimiser_without_its_package_names_the_extra() -> None:
+    told = user_error(ImportError("You need to install `bitsandbytes` in order to use its optimizers"))
+    assert "rlif[qlora]" in str(told)
+    assert user_error(ImportError("No module named 'numpy'")) is None
+
+
 def test_out_of_memory_names_what_to_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("Tried to allocate 2.00 GiB.")

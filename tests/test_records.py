@@ -17,6 +17,7 @@ from rlif.records import (
     RunInfo,
     RunState,
     StepRecord,
+    StopRecord,
     StudyDir,
     StudyInfo,
 )
@@ -219,3 +220,28 @@ def test_a_missing_study_is_named(tmp_path: Path) -> None:
 def test_every_field_is_explained_in_the_docs(kind: type[StepRecord] | type[EvalRecord]) -> None:
     text = DOCS.read_text()
     assert [name for name in kind.model_fields if f"`{name}`" not in text] == []
+
+
+def test_what_a_stopping_rule_said_is_read_back_and_dropped_with_its_step(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.create({})
+    assert run.stops() == []
+    said = [
+        StopRecord(step=step, stage="a", rule="r", reason="x", action=action, best=3, policy=policy)
+        for step, action, policy in ((4, "warn", 4), (6, "rollback", 2))
+    ]
+    for record in said:
+        run.append_stop(record)
+    assert run.stops() == said
+
+    run.truncate_after(5)
+
+    assert run.stops() == said[:1]
+
+
+def test_a_setting_that_is_new_and_not_set_does_not_make_it_another_run(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.create({"steps": [{"n": 1}]})
+    run.create({"steps": [{"n": 1, "new": None}], "newer": None})
+    with pytest.raises(UserError, match="another configuration"):
+        run.create({"steps": [{"n": 1, "new": 0}]})

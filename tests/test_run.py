@@ -19,6 +19,7 @@ import pytest
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from rlif.config import RunConfig
+from rlif.diagnostics import Verdict, diagnose
 from rlif.errors import UserError
 from rlif.records import RunDir
 from rlif.training.checkpoints import last_checkpoint, stage_directory
@@ -236,12 +237,22 @@ def test_with_lora_a_stage_ends_with_its_adapters_merged(model: Path, tmp_path: 
     assert [step.stage for step in RunDir(tmp_path).steps()] == ["self_certainty", "random"]
 
 
-def test_without_truth_no_hidden_test_is_touched(model: Path, tmp_path: Path) -> None:
+def test_without_truth_answers_are_described_and_no_hidden_test_is_touched(
+    model: Path, tmp_path: Path
+) -> None:
     stages = [{"steps": 1, "reward": "functional_majority"}]
 
     record = run(config(model, truth=False, stages=stages), tmp_path / "run")
 
-    assert record.evals() == []
+    assert [(e.step, e.mode) for e in record.evals()] == [
+        (s, m) for s in (0, 1) for m in ("sampled", "greedy")
+    ]
+    for evaluation in record.evals():
+        assert np.isnan(evaluation.pass_at_1)
+        assert (evaluation.correct, evaluation.statuses) == ({}, {})
+        assert len(evaluation.lengths) == len(evaluation.reasoned) == evaluation.problems == 4
+    found = diagnose(record)
+    assert (found.performance, found.verdict) == (None, Verdict.UNDECIDED)
     step = record.steps()[0]
     assert np.isnan(step.pass_rate)
     assert np.isnan(step.label_accuracy)

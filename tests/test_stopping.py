@@ -1,5 +1,6 @@
 """Stopping rules: what they see, when they stop, which policy they keep."""
 
+import json
 import math
 import re
 from typing import Any
@@ -12,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.stats import linregress
 
 from rlif.diagnostics.stopping import (
+    DEFAULT_RULE,
+    RULES,
     AnyRule,
     ChangePoint,
     Consensus,
@@ -28,7 +31,7 @@ from rlif.diagnostics.stopping.change_point import standardise
 from rlif.diagnostics.stopping.windows import trailing_mean, trend
 from rlif.records import StepRecord
 
-RULES: list[StoppingRule] = [
+EXAMPLES: list[StoppingRule] = [
     FixedStep(steps=4),
     MaxReward(window=3, patience=2),
     Consensus(window=1, patience=3),
@@ -81,7 +84,7 @@ histories = st.integers(1, 25).flatmap(
 )
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.type)
+@pytest.mark.parametrize("rule", EXAMPLES, ids=lambda rule: rule.type)
 @given(signals=histories, cut=st.integers(1, 25))
 @settings(max_examples=30, deadline=None)
 def test_advice_follows_from_the_past_alone(rule: StoppingRule, signals: Any, cut: int) -> None:
@@ -92,7 +95,7 @@ def test_advice_follows_from_the_past_alone(rule: StoppingRule, signals: Any, cu
     np.testing.assert_array_equal(early.best, late.best[:cut])
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.type)
+@pytest.mark.parametrize("rule", EXAMPLES, ids=lambda rule: rule.type)
 @given(signals=histories)
 @settings(max_examples=30, deadline=None)
 def test_the_policy_to_keep_is_a_past_one_and_never_an_earlier_one_than_before(
@@ -107,17 +110,17 @@ def test_the_policy_to_keep_is_a_past_one_and_never_an_earlier_one_than_before(
     assert all(advice.reason(row) for row in np.flatnonzero(advice.stop))
 
 
-@pytest.mark.parametrize("rule", RULES[1:], ids=lambda rule: rule.type)
+@pytest.mark.parametrize("rule", EXAMPLES[1:], ids=lambda rule: rule.type)
 def test_a_rule_that_sees_nothing_never_stops(rule: StoppingRule) -> None:
     assert rule.advise(history(kl=[0.1] * 60)).first is None
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.type)
+@pytest.mark.parametrize("rule", EXAMPLES, ids=lambda rule: rule.type)
 def test_a_run_without_any_step_is_not_stopped(rule: StoppingRule) -> None:
     assert rule.advise(History.of([])).first is None
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.type)
+@pytest.mark.parametrize("rule", EXAMPLES, ids=lambda rule: rule.type)
 def test_a_rule_is_its_configuration(rule: StoppingRule) -> None:
     assert TypeAdapter[Any](AnyRule).validate_python(rule.model_dump()) == rule
 
@@ -125,9 +128,52 @@ def test_a_rule_is_its_configuration(rule: StoppingRule) -> None:
 def test_every_rule_is_tested_here() -> None:
     shipped = {rule for rule in StoppingRule.__subclasses__() if rule.__module__.startswith("rlif.")}
 
-    assert {type(rule) for rule in RULES} == shipped
-    with pytest.raises(ValidationError, match="patienc"):
-        TypeAdapter[Any](AnyRule).validate_python({"type": "max_reward", "patienc": 3})
+    assert {type(rule) for rule in EXAMPLES} == shipped
+    assert set(RULES.values()) == shipped
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("max_rewards", "no rule 'max_rewards'. Did you mean 'max_reward'"),
+        ({"type": "max_reward", "patienc": 3}, "no option 'patienc'. Did you mean 'patience'"),
+        ({"window": 3}, "a rule needs a type, one of: fixed_step, max_reward"),
+        (3, "valid dictionary"),
+    ],
+)
+def test_a_rule_that_is_none_is_refused_with_those_there_are(given: Any, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        TypeAdapter[Any](AnyRule).validate_python(given)
+
+
+def test_a_rule_may_be_given_by_its_type_alone() -> None:
+    assert TypeAdapter[Any](AnyRule).validate_python("healthy_range") == HealthyRange() == DEFAULT_RULE
+
+
+def test_json_keeps_a_rule_though_it_has_no_number_for_infinity() -> None:
+    text = json.dumps(HealthyRange().model_dump(mode="json"), allow_nan=False)
+    assert TypeAdapter[Any](AnyRule).validate_python(json.loads(text)) == HealthyRange()
+
+
+@pytest.mark.parametrize(
+    ("rule", "fewest"),
+    [
+        (HealthyRange(window=2), 3),  # two steps of start, and one that is not all of them
+        (MaxReward(window=3, patience=2), 5),  # a first mean at step 3, then two without a new maximum
+        (Consensus(window=1, patience=3), 4),
+        (Decline(window=6, fewest=5, threshold=0.5), 5),
+        (FirstOf(rules=(HealthyRange(window=2), Decline(fewest=5))), 3),
+    ],
+)
+def test_no_rule_speaks_before_the_fewest_steps_and_each_can_right_then(
+    rule: StoppingRule, fewest: int
+) -> None:
+    fall = 0.1 ** np.arange(9)
+    down = dict.fromkeys(("reward", "length_mean", "reasoning_rate", "majority_share"), fall)
+    advice = rule.advise(history(**down, entropy=1 - fall))
+
+    assert rule.fewest_steps == fewest
+    assert advice.first == fewest - 1
 
 
 # Each rule

@@ -61,6 +61,24 @@ def test_an_axis_varies_one_setting_around_the_centre_which_is_one_run():
     assert runs[1].label == "Certainty, temperature=0.6"
 
 
+def test_stopping_is_a_setting_like_any_other():
+    """An arm may ask for a rule, and an axis vary what it does: no code of its own."""
+    arm = {"id": "stopped", "label": "Stopped", "role": "intrinsic"}
+    stopping = {"rule": {"type": "fixed_step", "steps": 1}, "action": "stop"}
+    runs = expand(
+        study_of(
+            runs=[arm | {"change": {"stopping": stopping}}, arm | {"id": "plain"}],
+            axes=[{"values": {"stopping.action": ["warn", "stop"]}, "runs": ["stopped"]}],
+        )
+    )
+    found = {(run.arm, run.variation): run.config.stage_stopping(0) for run in runs}
+    assert {key: table and str(table.action) for key, table in found.items()} == {
+        ("stopped", ""): "stop",
+        ("stopped", "action=warn"): "warn",
+        ("plain", ""): None,
+    }
+
+
 def test_axes_that_stand_alone_share_the_centre_and_never_meet():
     axes = [
         {"values": {"grpo.temperature": [0.6, 1.0]}},

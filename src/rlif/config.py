@@ -22,10 +22,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from rlif.diagnostics.stopping import DEFAULT_RULE, Action, AnyRule
 from rlif.errors import UserError, did_you_mean
 from rlif.problems.load import default_style
 from rlif.problems.prompts import PromptStyle
-from rlif.rewards import AnyReward, parse_reward
+from rlif.rewards import AnyReward, UnitTests, parse_reward
 
 
 class Strict(BaseModel):
@@ -103,6 +104,20 @@ class LoraTable(Strict):
     r: int = Field(default=16, ge=1)
     lora_alpha: int = Field(default=32, ge=1)
     target_modules: str | tuple[str, ...] = "all-linear"
+    load_in_4bit: bool = Field(
+        default=False, description="keep the weights below in 4 bits: QLoRA (arXiv 2305.14314), bitsandbytes"
+    )
+
+
+class StoppingTable(Strict):
+    """A rule that watches a stage without tests, and what it may do: docs/stopping.md.
+
+    `rule = "healthy_range"` and `rule = {type = "healthy_range", window = 10}` both work. "stop" and
+    "rollback" end the stage, and the next one begins.
+    """
+
+    rule: AnyRule = DEFAULT_RULE  # pyright: ignore[reportAssignmentType]
+    action: Action
 
 
 class StageConfig(Strict):
@@ -118,6 +133,7 @@ class StageConfig(Strict):
     )
     reward: tuple[AnyReward, ...] = Field(min_length=1)
     grpo: GRPOTable = Field(default=GRPOTable(), description="settings that differ from [grpo] in this stage")
+    stopping: StoppingTable | None = Field(default=None, description="of this stage, instead of the run's")
 
     @field_validator("reward", mode="before")
     @classmethod
@@ -136,6 +152,11 @@ class StageConfig(Strict):
     def label(self) -> str:
         """The stage's name, or the types of its rewards."""
         return self.name or "+".join(str(reward.type) for reward in self.reward)
+
+    @property
+    def rewards_tests_alone(self) -> bool:
+        """Whether the tests that the stage trains on already say when it is past its best."""
+        return all(isinstance(reward, UnitTests) for reward in self.reward)
 
 
 class EvaluationTable(Strict):
@@ -175,13 +196,15 @@ class RunConfig(Strict):
         prompt: style of the prompts; None: what suits the problems (`rlif.problems.load.default_style`).
         problems: what to train on.
         stages: at least one; each continues from the model of the one before, with a fresh optimiser.
+        stopping: when stages end before their steps are done; stages on tests alone are not watched unless
+            they have a `stopping` of their own. None: never.
         token_stats_temperature: the certainty rewards see logits divided by it. 1: the model's own
             distribution, whatever the sampling temperature (as Intuitor's trainer did). A reward's own
             `temperature` goes before it.
         lora: train adapters instead of all weights; None: all weights.
         ema_decay: of the moving average of the policy, for rewards that ask one: what it keeps at each step.
         truth: judge every rollout by all tests, for the record. Off: tests are touched only by a reward that
-            needs them, as for a user who has none; held-out evaluation is then off too.
+            needs them, as for a user who has none; held-out evaluation then has no pass@1 either.
         checkpoint_every, rollouts_every: in steps.
         torch_threads: threads of this process. One, because runs share cores: two contending threads are
             many times slower than one.
@@ -199,6 +222,7 @@ class RunConfig(Strict):
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     evaluation: EvaluationTable = EvaluationTable()
     sandbox: SandboxTable = SandboxTable()
+    stopping: StoppingTable | None = None
     token_stats_temperature: float = Field(default=1.0, gt=0)
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
     truth: bool = True
@@ -217,7 +241,25 @@ class RunConfig(Strict):
                     f"grpo.per_device_train_batch_size = {batch} does not divide the step's "
                     f"{table.prompts_per_step} prompts x {table.num_generations} completions"
                 )
+            self._check_stopping(index)
         return self
+
+    def _check_stopping(self, index: int) -> None:
+        stage, stopping = self.stages[index], self.stage_stopping(index)
+        if stopping is None:
+            return
+        if stopping.rule.fewest_steps > stage.steps:
+            raise ValueError(
+                f"the stopping rule '{stopping.rule.type}' has to see {stopping.rule.fewest_steps} steps "
+                f"before it can say stop, and stage '{stage.label}' has {stage.steps}. Shorten the rule's "
+                "window, or leave `stopping` out"
+            )
+        if stopping.action is Action.ROLLBACK and self.checkpoint_every >= stage.steps:
+            raise ValueError(
+                'stopping.action = "rollback" goes back to a checkpoint, and checkpoint_every = '
+                f"{self.checkpoint_every} makes none within the {stage.steps} steps of stage "
+                f"'{stage.label}'. Save more often, or choose \"stop\""
+            )
 
     @property
     def prompt_style(self) -> PromptStyle:
@@ -237,6 +279,11 @@ class RunConfig(Strict):
         """Return the [grpo] settings of one stage, its own on top of the run's."""
         own = self.stages[index].grpo.model_dump(exclude_unset=True)
         return GRPOTable.model_validate({**self.grpo.model_dump(), **own})
+
+    def stage_stopping(self, index: int) -> StoppingTable | None:
+        """Return what may end one stage early: its own rule, else the run's unless tests alone reward it."""
+        stage = self.stages[index]
+        return stage.stopping or (None if stage.rewards_tests_alone else self.stopping)
 
 
 Table = TypeVar("Table", bound=Strict)

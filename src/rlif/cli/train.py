@@ -1,6 +1,7 @@
 """`rlif train RUN.toml` and `rlif base build`."""
 
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +61,7 @@ def train(
 def _train(settings: RunConfig, directory: Path) -> None:
     """Train in this process, which may be one of several that a launcher started."""
     from rlif.cli.progress import TrainingProgress
+    from rlif.training.failures import DeviceFull
     from rlif.training.processes import processes
     from rlif.training.run import Interrupted, run
 
@@ -68,6 +70,8 @@ def _train(settings: RunConfig, directory: Path) -> None:
     try:
         with TrainingProgress(settings.total_steps, console) as progress:
             run(settings, directory, progress.listener)
+    except DeviceFull as error:
+        raise UserError(error.message, f"{error.fix}\n{_what_fits(settings)}".strip()) from error
     except Interrupted:
         if not processes().is_main_process:
             raise typer.Exit(2) from None  # the main process says why
@@ -79,6 +83,17 @@ def _train(settings: RunConfig, directory: Path) -> None:
 
 def _tell_where(console: Console, directory: Path) -> None:
     console.print(f"Run: {directory.resolve()}   (rlif report {directory} makes its report)", soft_wrap=True)
+
+
+def _what_fits(settings: RunConfig) -> str:
+    import torch
+
+    from rlif.cli.memory_advice import memory_advice
+    from rlif.training.processes import processes
+
+    gpu = torch.cuda.is_available()
+    memory = torch.cuda.mem_get_info()[1] if gpu else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return memory_advice(settings, memory, gpu, processes().num_processes)
 
 
 @base_app.command("build")

@@ -14,7 +14,7 @@ import polars as pl
 from rlif.conclusions.families import family_of, reward_text, rlif_steps, role_of
 from rlif.config import RunConfig, validated
 from rlif.diagnostics import diagnose
-from rlif.diagnostics.stopping import FirstOf, History
+from rlif.diagnostics.stopping import DEFAULT_RULE, History
 from rlif.errors import UserError
 from rlif.records import EvalRecord, RunDir, RunInfo, StepRecord, StudyDir
 from rlif.records.files import write_atomic
@@ -133,7 +133,7 @@ def _of_training(record: StepRecord | None) -> dict[str, float]:
 
 def _stop_step(steps: Sequence[StepRecord]) -> float:
     """Return the updates of the policy that the shipped stopping rule keeps; NaN where it never stops."""
-    advice = FirstOf().advise(History.of(steps))
+    advice = DEFAULT_RULE.advise(History.of(steps))
     return NAN if advice.first is None else float(advice.best[advice.first])
 
 

@@ -1,7 +1,15 @@
 """Run and study directories: what is written while training, and how it is read back. No torch."""
 
 from rlif.records.run_dir import ROLLOUT_COLUMNS, RunDir
-from rlif.records.schema import BenchmarkRecord, EvalRecord, GroupScore, RewardSummary, RunState, StepRecord
+from rlif.records.schema import (
+    BenchmarkRecord,
+    EvalRecord,
+    GroupScore,
+    RewardSummary,
+    RunState,
+    StepRecord,
+    StopRecord,
+)
 from rlif.records.study_dir import Role, RunInfo, StudyDir, StudyInfo
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "RunInfo",
     "RunState",
     "StepRecord",
+    "StopRecord",
     "StudyDir",
     "StudyInfo",
 ]

@@ -8,14 +8,14 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import polars as pl
 from pydantic import ValidationError
 
 from rlif.errors import UserError
 from rlif.records.files import append_line, damaged, read_json, read_jsonl, write_atomic
-from rlif.records.schema import EvalRecord, Record, RunState, StepRecord
+from rlif.records.schema import EvalRecord, Record, RunState, StepRecord, StopRecord
 
 R = TypeVar("R", bound=Record)
 
@@ -50,6 +50,7 @@ class RunDir:
         self.path = Path(path)
         self.metrics_path = self.path / "metrics.jsonl"
         self.evals_path = self.path / "evals.jsonl"
+        self.stops_path = self.path / "stopping.jsonl"
         self.status_path = self.path / "status.json"
         self.config_path = self.path / "config.json"
         self.rollouts_path = self.path / "rollouts"
@@ -70,7 +71,7 @@ class RunDir:
         """
         written = json.dumps(config, indent=2) + "\n"
         if self.config_path.is_file():
-            if self.config() == json.loads(written):
+            if _set(self.config()) == _set(json.loads(written)):
                 return
             fix = "Choose another directory, or delete this one to start over."
             raise UserError(f"{self.path} already holds a run with another configuration.", fix)
@@ -83,6 +84,10 @@ class RunDir:
     def append_eval(self, record: EvalRecord) -> None:
         """Append one evaluation to evals.jsonl."""
         append_line(self.evals_path, record.model_dump_json())
+
+    def append_stop(self, record: StopRecord) -> None:
+        """Append what a stopping rule said to stopping.jsonl."""
+        append_line(self.stops_path, record.model_dump_json())
 
     def write_status(self, status: RunState) -> None:
         """Replace status.json."""
@@ -100,7 +105,7 @@ class RunDir:
 
     def truncate_after(self, step: int) -> None:
         """Drop what was recorded after `step`, so that a run resumed from its checkpoint repeats nothing."""
-        for path in (self.metrics_path, self.evals_path):
+        for path in (self.metrics_path, self.evals_path, self.stops_path):
             if path.is_file():
                 kept = [line.text for line in read_jsonl(path) if line.value.get("step", 0) <= step]
                 write_atomic(path, "".join(f"{text}\n" for text in kept).encode())
@@ -121,6 +126,10 @@ class RunDir:
     def evals(self) -> list[EvalRecord]:
         """Return all evaluations, in the order they were written; empty before the first."""
         return self._read(self.evals_path, EvalRecord)
+
+    def stops(self) -> list[StopRecord]:
+        """Return what stopping rules said, in the order they said it; empty where none spoke."""
+        return self._read(self.stops_path, StopRecord)
 
     def read_status(self) -> RunState | None:
         """Return where the run stands, or None if it never said so."""
@@ -164,6 +173,16 @@ class RunDir:
                     path, line.number, f"is not a {kind.__name__}: {_first_fault(error)}"
                 ) from error
         return records
+
+
+def _set(settings: Any) -> Any:
+    """Return settings without what is None: a setting new in rlif, None by default, makes no other run."""
+    if isinstance(settings, list):
+        return [_set(entry) for entry in cast("list[Any]", settings)]
+    if not isinstance(settings, dict):
+        return settings
+    table = cast("dict[str, Any]", settings)
+    return {key: _set(value) for key, value in table.items() if value is not None}
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -3,6 +3,7 @@
     RUN/config.json            resolved configuration; `rlif train RUN/config.json` runs it again
     RUN/metrics.jsonl          one `StepRecord` a training step
     RUN/evals.jsonl            one `EvalRecord` for each evaluation and sampling mode
+    RUN/stopping.jsonl         one `StopRecord` each time a stopping rule said stop
     RUN/rollouts/*.parquet     sampled completions, one file for each recorded step
     RUN/status.json            `RunState`
     RUN/checkpoints/…          what a killed run continues from
@@ -188,6 +189,29 @@ class EvalRecord(Record):
     lengths: dict[str, Number] = {}
     reasoned: dict[str, int] = {}
     seconds: Number = NAN
+
+
+class StopRecord(Record):
+    """A stopping rule said stop.
+
+    Steps count through all stages, as everywhere in a run directory.
+
+    Attributes:
+        step: after which it said so. stage: which it watched.
+        rule: its type. reason: with its numbers.
+        action: "warn": the stage went on; "stop" and "rollback": it ended here.
+        best: updates of the best policy, by the rule.
+        policy: updates of the policy that the stage went on or ended with. Below `step`, the updates in
+            between were thrown away; evaluations at `step` are of this policy.
+    """
+
+    step: Step
+    stage: str
+    rule: str
+    reason: str
+    action: Literal["warn", "stop", "rollback"]
+    best: Step
+    policy: Step
 
 
 class GroupScore(Record):

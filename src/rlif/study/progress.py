@@ -32,7 +32,8 @@ def progress_of(info: RunInfo, run: RunDir, total_steps: int, state: str, error:
         label=info.label,
         state=state,
         step=status.step if status else 0,
-        total_steps=total_steps,
+        # A stopping rule may have made it shorter than was asked.
+        total_steps=status.total_steps if status and state == "complete" else total_steps,
         stage=status.stage if status else "",
         pass_at_1=sampled[-1] if sampled and math.isfinite(sampled[-1]) else None,
         error=error,

@@ -122,8 +122,8 @@ def _gathered(parameter: torch.nn.Parameter) -> torch.Tensor:
     if isinstance(parameter, DTensor):  # FSDP2
         return parameter.full_tensor().detach()
     if hasattr(parameter, "ds_id"):  # DeepSpeed ZeRO-3
-        zero: Any = importlib.import_module("deepspeed.zero")
-        with zero.GatheredParameters([parameter]):
+        deepspeed: Any = importlib.import_module("deepspeed")
+        with deepspeed.zero.GatheredParameters([parameter]):
             return parameter.detach().clone()
     return parameter.detach()
 

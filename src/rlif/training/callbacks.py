@@ -143,10 +143,17 @@ class EvaluationCallback(TrainerCallback):
         if self.offset + state.global_step == 0:
             self.evaluate(0)
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Evaluate after the update, before the step is logged and saved."""
+        """Evaluate after the step is recorded, which may have ended the stage, and before it is saved."""
+        if logs is None or "loss" not in logs:
+            return
         step = self.offset + state.global_step
         if step % self.every == 0 or state.global_step == state.max_steps:
             self.evaluate(step)

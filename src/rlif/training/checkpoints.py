@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from accelerate.utils import is_peft_model
+from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from rlif.errors import UserError
+from rlif.evaluation.models import load_model
 from rlif.records import RunDir
 from rlif.training.processes import in_shards, processes
 
@@ -17,6 +19,9 @@ WHOLE = "rlif-complete"
 
 MERGED = "merged"
 """Directory in a checkpoint with the whole model, where the checkpoint itself holds a LoRA adapter."""
+
+START = "start"
+"""Directory, beside the checkpoints, of the weights that training started from."""
 
 
 def stage_directory(run: RunDir, index: int, label: str) -> Path:
@@ -110,9 +115,19 @@ def model_directory(checkpoint: Path) -> Path:
 
 
 def _save_merged(trainer: Trainer, policy: Any, directory: Path) -> None:
-    """Write base model plus adapter as one model; afterwards they are apart again."""
-    policy.merge_adapter()
+    """Write base model plus adapter as one model; afterwards they are apart again.
+
+    Where the base is held in 4 bits, the adapter is merged into its full weights, read anew: merging into
+    4 bits would round the adapter away.
+    """
     base = policy.get_base_model()
+    if getattr(base, "is_loaded_in_4bit", False):
+        full = load_model(base.name_or_path, str(policy.dtype).removeprefix("torch.")).model
+        merged: Any = PeftModel.from_pretrained(full, directory.parent).merge_and_unload()
+        merged.save_pretrained(directory)
+        cast("PreTrainedTokenizerBase", trainer.processing_class).save_pretrained(directory)
+        return
+    policy.merge_adapter()
     weights = {
         name.replace(".base_layer", ""): weight
         for name, weight in base.state_dict().items()

@@ -14,38 +14,28 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType, broadcast_object_list
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from rlif.diagnostics.logs.names import candidates
 from rlif.diagnostics.step_metrics import summarise_groups
-from rlif.diagnostics.stopping import FirstOf, History, Signal, StoppingRule
+from rlif.diagnostics.stopping import DEFAULT_RULE, Action, History, Signal, StoppingRule
 from rlif.errors import UserError
+from rlif.training.checkpoints import START
 from rlif.training.trainer import IntrinsicGRPOTrainer
-
-START = "start"
-"""Directory, beside the checkpoints, of the weights that training started from."""
 
 _logger = logging.getLogger(__name__)
 
 
 class CollapseWarning(UserWarning):
     """A stopping rule says that a run should stop."""
-
-
-class Action(StrEnum):
-    """What to do when the rule says stop."""
-
-    WARN = "warn"  # say so, once, and go on
-    STOP = "stop"  # end training with the weights as they are
-    ROLLBACK = "rollback"  # end training with the weights of the best checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +70,7 @@ class CollapseCallback(TrainerCallback):
         """Make a callback.
 
         Args:
-            rule: default: `FirstOf()`, a decline or a signal out of its healthy range.
+            rule: default: `DEFAULT_RULE`, a signal out of its healthy range.
             action: "warn", "stop" or "rollback".
             trainer: gives reasoning, agreement and the other signals that TRL does not log; they are added to
                 the log. Other trainers do without.
@@ -90,7 +80,7 @@ class CollapseCallback(TrainerCallback):
         """
         if action not in set(Action):
             raise UserError(f"action = {action!r} is unknown.", f"Choose one of: {', '.join(Action)}.")
-        self.rule, self.action, self.trainer = rule or FirstOf(), Action(action), trainer
+        self.rule, self.action, self.trainer = rule or DEFAULT_RULE, Action(action), trainer
         self.stopped: Stopped | None = None
         self.restored: Path | None = None
         self._best = 0
@@ -112,7 +102,7 @@ class CollapseCallback(TrainerCallback):
         _refuse_without_checkpoints(args)
         # An earlier run may have left checkpoints here: only what this one has seen counts.
         self._saved = {step for step in _steps_on_disk(args) if step <= state.global_step}
-        if state.global_step == 0 and args.should_save and not _sharded(args):
+        if state.global_step == 0 and args.should_save and not _sharded():
             kwargs["model"].save_pretrained(Path(str(args.output_dir)) / START)
 
     def on_log(
@@ -229,8 +219,9 @@ def _agreed(value: Any) -> Any:
     return broadcast_object_list([value])[0]
 
 
-def _sharded(args: TrainingArguments) -> bool:
-    return bool(args.fsdp) or args.deepspeed is not None
+def _sharded() -> bool:
+    """Whether a launcher or the arguments ask for FSDP or DeepSpeed; the accelerator knows."""
+    return AcceleratorState().distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def _refuse_without_checkpoints(args: TrainingArguments) -> None:
@@ -245,7 +236,7 @@ def _refuse_without_checkpoints(args: TrainingArguments) -> None:
             "metric_for_best_model asks for the one of an evaluation.",
             'Leave both out, or choose action="stop".',
         )
-    if args.save_only_model and _sharded(args):
+    if args.save_only_model and _sharded():
         raise UserError(
             "Sharded weights cannot be loaded again from a checkpoint that holds nothing but the model.",
             'Set save_only_model=False, or choose action="stop".',

@@ -66,7 +66,8 @@ class Companions:
         """Take the moving average one step towards the policy."""
         ema = _own_parameters(self[Scorer.EMA])
         for name, parameter in _own_parameters(policy).items():
-            ema[name].lerp_(parameter.to(ema[name].dtype), 1 - self.decay)
+            if parameter.is_floating_point():  # 4-bit weights are never trained
+                ema[name].lerp_(parameter.to(ema[name].dtype), 1 - self.decay)
 
     def save(self, directory: Path) -> None:
         """Keep the moving average in a checkpoint. The initial model needs no keeping."""

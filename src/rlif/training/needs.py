@@ -1,4 +1,9 @@
-"""What the signals of the active rewards mean for a trainer: models, programs, prompts, time."""
+"""What the signals of the active rewards mean for a trainer: models, statistics, votes, programs, prompts.
+
+Signals come in sets, and Python orders a set of strings by a seed that each process draws for itself
+(PYTHONHASHSEED). Whatever leads to passes of a model is therefore handed out in an order of its own: with
+weights in shards, processes that made the same passes in different orders would mix up their parts.
+"""
 
 import time
 from collections.abc import Collection, Generator, Mapping
@@ -28,11 +33,22 @@ def runs_programs(needs: Collection[Signal]) -> bool:
     return any(signal in own or isinstance(signal, Ballot) for signal in needs)
 
 
-def scorers(needs: Collection[Signal]) -> set[Scorer]:
-    """Return the models that have to be there."""
-    found = {signal.scorer for signal in needs if isinstance(signal, Scoring)}
-    teacher = any(isinstance(signal, Ballot) and signal.voters is Voters.EMA for signal in needs)
-    return found | ({Scorer.EMA} if teacher else set())
+def scorings(needs: Collection[Signal]) -> list[Scoring]:
+    """Return the token statistics asked for, in the same order in every process."""
+    own = {Scoring()} if Need.TOKEN_STATS in needs else set[Scoring]()
+    return sorted(own.union(signal for signal in needs if isinstance(signal, Scoring)), key=str)
+
+
+def ballots(needs: Collection[Signal]) -> list[Ballot]:
+    """Return the ballots asked for, in the same order in every process."""
+    return sorted({signal for signal in needs if isinstance(signal, Ballot)}, key=str)
+
+
+def scorers(needs: Collection[Signal]) -> list[Scorer]:
+    """Return the models that have to be there, in the same order in every process."""
+    found = {scoring.scorer for scoring in scorings(needs)}
+    teacher = {Scorer.EMA for ballot in ballots(needs) if ballot.voters is Voters.EMA}
+    return sorted(found | teacher)
 
 
 def prompt_for(row: Mapping[str, Any], voters: Voters) -> Prompt:

@@ -6,12 +6,15 @@ leaves the others waiting for ever. So the processes have to make the same passe
 to a pass, or ends the training, has to be the decision of all.
 """
 
+import os
 from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedType, gather_object
 from torch.distributed.fsdp import FSDPModule
+
+from rlif.errors import UserError
 
 
 def processes() -> PartialState:
@@ -25,6 +28,23 @@ def in_shards(accelerator: Accelerator) -> bool:
     return getattr(accelerator.state, "fsdp_plugin", None) is not None or (
         deepspeed is not None and deepspeed.zero_stage == 3
     )
+
+
+def check_shared_out(accelerator: Accelerator) -> None:
+    """Refuse a launch whose weights or optimiser would not be shared out as its configuration says.
+
+    accelerate leaves FSDP and DeepSpeed out on CPUs, without a word.
+
+    Raises:
+        UserError: so it is.
+    """
+    for variable, name in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
+        asked = os.environ.get(variable, "").lower() == "true"
+        if asked and accelerator.distributed_type not in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+            raise UserError(
+                f"{name} is asked for, and needs GPUs: without, every process would hold the whole model.",
+                "On CPUs use configs/accelerate/ddp.yaml.",
+            )
 
 
 def any_of_all(flag: bool) -> bool:

@@ -22,8 +22,9 @@ from peft import LoraConfig
 from transformers import PrinterCallback
 
 from rlif.config import ProblemsConfig, RunConfig
+from rlif.diagnostics.stopping import Action
 from rlif.errors import UserError
-from rlif.evaluation import Sampling, evaluate
+from rlif.evaluation import Sampling, evaluate, observe
 from rlif.evaluation.models import load_model
 from rlif.evaluation.transformers_generator import TransformersGenerator
 from rlif.problems.extraction import extraction_of
@@ -31,7 +32,7 @@ from rlif.problems.leaks import find_leaks
 from rlif.problems.load import load_problems
 from rlif.problems.prompts import build_prompt, default_stop
 from rlif.problems.types import Problem
-from rlif.records import EvalRecord, RunDir, RunState, StepRecord
+from rlif.records import EvalRecord, RunDir, RunState, StepRecord, StopRecord
 from rlif.records.files import write_atomic
 from rlif.rewards import Need
 from rlif.sandbox import Limits, Sandbox
@@ -47,17 +48,22 @@ from rlif.training.checkpoints import (
 from rlif.training.data import stage_dataset
 from rlif.training.failures import user_error
 from rlif.training.grpo_args import grpo_config
-from rlif.training.processes import any_of_all, in_shards, processes
+from rlif.training.processes import any_of_all, check_shared_out, in_shards, processes
 from rlif.training.shared_generator import SharedOut
+from rlif.training.stage_stopping import StageStopping
+from rlif.training.trackers import check_trackers
 from rlif.training.trainer import IntrinsicGRPOTrainer
+from rlif.training.vllm_checks import check_vllm
 
 
 @dataclass(slots=True)
 class Listener:
-    """Whom a run tells how it goes; progress bars are made of this."""
+    """Whom a run tells how it goes; progress bars are made of this. Fewer steps: a stage ended early."""
 
     on_step: Callable[[StepRecord], None] = lambda record: None
     on_eval: Callable[[EvalRecord], None] = lambda record: None
+    on_stop: Callable[[StopRecord], None] = lambda record: None
+    on_total_steps: Callable[[int], None] = lambda total: None
 
 
 class Interrupted(Exception):
@@ -86,7 +92,7 @@ class _Run:
         tables = [config.stage_problems(index) for index in range(len(config.stages))]
         loaded = {table: _load(table) for table in dict.fromkeys(tables)}
         self.problems = [loaded[table] for table in tables]
-        self.held_out = _load(config.evaluation.problems) if config.truth else []
+        self.held_out = _load(config.evaluation.problems)
         processes().wait_for_everyone()  # none may create the directory before all have looked for it
         table = config.sandbox
         limits = Limits(table.seconds, table.seconds, memory_mb=table.memory_mb)
@@ -94,7 +100,7 @@ class _Run:
         before = record.read_status()
         self.seconds_before = before.seconds if before else 0.0
         self.started = time.time()
-        self.stage, self.step = config.stages[0].label, 0
+        self.stage, self.step, self.total_steps = config.stages[0].label, 0, config.total_steps
 
     def execute(self) -> RunDir:
         """Run all stages; say in status.json how it ended."""
@@ -113,10 +119,12 @@ class _Run:
 
     def _check(self) -> None:
         """Raise what would stop the run at once, while nothing is written yet."""
-        load_model(self.config.model, self.config.dtype)
+        check_trackers(self.config.report_to)
+        load_model(self.config.model, self.config.dtype, _in_4bit(self.config))
         for index, stage in enumerate(self.config.stages):
             directory = stage_directory(self.record, index, stage.label)
             grpo_config(self.config, index, directory, processes().num_processes)
+            check_vllm(self.config.model, self.config.stage_grpo(index))
 
     def _tell_leaks(self) -> None:
         """Warn of problems that are trained on and evaluated on; the run's leaks.txt names all of them."""
@@ -153,7 +161,7 @@ class _Run:
             checkpoint = last_checkpoint(directory)
             done = checkpoint_step(checkpoint) if checkpoint else 0
             self.step = offset + done
-            if done < stage.steps:
+            if done < stage.steps and not self._ended(offset, done):
                 if checkpoint:
                     check_processes(checkpoint)
                 if self.main:
@@ -161,10 +169,19 @@ class _Run:
                 self._train(index, source, directory, checkpoint, offset, stop)
                 checkpoint = last_checkpoint(directory)
                 done = checkpoint_step(checkpoint) if checkpoint else 0
-            if any_of_all(stop.requested) and offset + done < self.config.total_steps:
+                self.step = offset + done
+            if self._ended(offset, done):
+                self.total_steps -= stage.steps - done
+                self.listener.on_total_steps(self.total_steps)
+            if any_of_all(stop.requested) and offset + done < self.total_steps:
                 raise Interrupted
             source = str(model_directory(checkpoint)) if checkpoint else source
-            offset += stage.steps
+            offset += done
+
+    def _ended(self, offset: int, done: int) -> bool:
+        """Whether a rule ended the stage that began at `offset` after the `done` steps saved of it."""
+        ends = {stop.step for stop in self.record.stops() if stop.action != Action.WARN}
+        return done > 0 and offset + done in ends
 
     def _train(
         self,
@@ -176,7 +193,7 @@ class _Run:
         stop: StopOnSignal,
     ) -> None:
         config, stage, problems = self.config, self.config.stages[index], self.problems[index]
-        model, tokenizer = load_model(source, config.dtype)
+        model, tokenizer = load_model(source, config.dtype, _in_4bit(config))
         table = config.stage_grpo(index)
         chat = tokenizer.chat_template is not None
         arguments = grpo_config(config, index, directory, processes().num_processes)
@@ -197,15 +214,20 @@ class _Run:
             ema_decay=config.ema_decay,
             observe=[Need.TOKEN_STATS, Need.EXECUTIONS, *([Need.HIDDEN_TESTS] if config.truth else [])],
         )
+        check_shared_out(trainer.accelerator)
         check_adapters(trainer)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(stop)
         trainer.add_callback(
             RecordCallback(self.record, trainer, stage.label, offset, config.rollouts_every, self._on_step)
         )
-        if self.held_out:
-            measure = self._evaluator(trainer, chat, table.max_completion_length)
-            trainer.add_callback(EvaluationCallback(measure, offset, config.evaluation.every))
+        measure = self._evaluator(trainer, chat, table.max_completion_length)
+        if (stopping := config.stage_stopping(index)) is not None:
+            every, tell = config.checkpoint_every, self.listener.on_stop
+            trainer.add_callback(
+                StageStopping(stopping, self.record, stage.label, offset, every, trainer, tell)
+            )
+        trainer.add_callback(EvaluationCallback(measure, offset, config.evaluation.every))
         trainer.add_callback(CheckpointCallback(trainer, offset, config.checkpoint_every))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
@@ -213,7 +235,8 @@ class _Run:
         """Return what evaluates the model at a step, sampled and greedy, and records it.
 
         All processes generate: a share of the completions each; all of them each, and the same ones, where
-        weights are in shards and a pass takes all processes. The main process grades and records.
+        weights are in shards and a pass takes all processes. The main process grades, unless the run has no
+        `truth`, and records.
         """
         table, style = self.config.evaluation, self.config.prompt_style
         prompts = [build_prompt(problem, style, chat) for problem in self.held_out]
@@ -233,11 +256,14 @@ class _Run:
                 if not self.main:
                     list(generator.generate(prompts, sampling))
                     continue
-                result = evaluate(
-                    generator, self.held_out, prompts, self.sandbox, sampling, step=step, stage=self.stage
-                )
-                self.record.append_eval(result.record)
-                self.listener.on_eval(result.record)
+                if self.config.truth:
+                    record = evaluate(
+                        generator, self.held_out, prompts, self.sandbox, sampling, step=step, stage=self.stage
+                    ).record
+                else:
+                    record = observe(generator, self.held_out, prompts, sampling, step, self.stage)
+                self.record.append_eval(record)
+                self.listener.on_eval(record)
 
         return measure
 
@@ -254,7 +280,7 @@ class _Run:
             RunState(
                 state=state,
                 step=self.step,
-                total_steps=self.config.total_steps,
+                total_steps=self.total_steps,
                 stage=self.stage,
                 error=error,
                 isolation=self.config.sandbox.isolation,
@@ -285,8 +311,12 @@ def _adapters(config: RunConfig) -> LoraConfig | None:
     """Return what peft makes adapters by; nothing where all weights are trained."""
     if config.lora is None:
         return None
-    table = config.lora.model_dump()
+    table = config.lora.model_dump(exclude={"load_in_4bit"})
     return LoraConfig(**table, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
+
+
+def _in_4bit(config: RunConfig) -> bool:
+    return config.lora is not None and config.lora.load_in_4bit
 
 
 def _load(table: ProblemsConfig) -> list[Problem]:

@@ -35,7 +35,7 @@ from rlif.token_stats import model_token_stats
 from rlif.training.answers import take_ballot, verify
 from rlif.training.companions import Companions, FollowCallback
 from rlif.training.listening import Listening
-from rlif.training.needs import prompt_for, runs_programs, scorers, timed
+from rlif.training.needs import ballots, prompt_for, runs_programs, scorers, scorings, timed
 from rlif.training.processes import any_of_all, generate_in_step, in_shards
 from rlif.training.shared_generator import InStep
 
@@ -148,7 +148,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
 
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
-        temperatures = {self._temperature(s) for s in self._scorings() if s.scorer is Scorer.POLICY}
+        temperatures = {self._temperature(s) for s in scorings(self.needs) if s.scorer is Scorer.POLICY}
         policy = self._model(Scorer.POLICY)
         generate_in_step(policy)
         with self._listening.to(policy, temperatures):
@@ -184,7 +184,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
                 programs = [completion.code for completion in completions]
                 everything = Need.HIDDEN_TESTS in self.needs
                 executed = execute(problems, programs, self.sandbox, judge_all=everything)
-        ballots = self._ballots(inputs[::size], problems[::size], seconds)
+        taken = self._ballots(inputs[::size], problems[::size], seconds)
         verifications = self._verifications(problems, completions, seconds)
         # The first group of the step that this process has.
         first = self.accelerator.process_index * (len(completions) // size)
@@ -198,7 +198,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
                 seed=self._group_seed(first + start // size),
                 step=self.state.global_step,
                 scored={s: of.rows(start, start + size) for s, of in stats.items() if s != Scoring()},
-                ballots={ballot: votes[start // size] for ballot, votes in ballots.items()},
+                ballots={ballot: votes[start // size] for ballot, votes in taken.items()},
                 verifications=tuple(verifications[start : start + size]) if verifications else None,
             )
             for start in range(0, len(completions), size)
@@ -210,17 +210,14 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
     ) -> dict[Scoring, TokenStats]:
         """Return every kind of token statistics asked for; `Scoring()` are the run's own."""
         found: dict[tuple[Scorer, float], TokenStats] = {}  # "run" and "model" may be the same temperature
-        for scoring in self._scorings():
+        wanted = scorings(self.needs)
+        for scoring in wanted:
             key = scoring.scorer, self._temperature(scoring)
             if key not in found:
                 with timed(seconds, "statistics"):
                     found[key] = self._token_stats(completion_ids, *key).numpy()
                     self._listening.check(found[key], self.state.global_step)
-        return {scoring: found[scoring.scorer, self._temperature(scoring)] for scoring in self._scorings()}
-
-    def _scorings(self) -> set[Scoring]:
-        own = {Scoring()} if Need.TOKEN_STATS in self.needs else set[Scoring]()
-        return own | {signal for signal in self.needs if isinstance(signal, Scoring)}
+        return {scoring: found[scoring.scorer, self._temperature(scoring)] for scoring in wanted}
 
     def _temperature(self, scoring: Scoring) -> float:
         degrees = {"run": self.token_stats_temperature, "model": 1.0, "sampling": self._grpo.temperature}
@@ -230,16 +227,16 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
         self, inputs: Sequence[Mapping[str, Any]], problems: Sequence[Problem], seconds: dict[str, float]
     ) -> dict[Ballot, list[tuple[Execution, ...]]]:
         """Return every ballot asked for, with one entry for each group."""
-        ballots: dict[Ballot, list[tuple[Execution, ...]]] = {}
-        for ballot in (signal for signal in self.needs if isinstance(signal, Ballot)):
+        taken: dict[Ballot, list[tuple[Execution, ...]]] = {}
+        for ballot in ballots(self.needs):
             assert self.sandbox is not None  # __init__ has seen to it
             voter = Scorer.EMA if ballot.voters is Voters.EMA else Scorer.POLICY
             prompts = [prompt_for(row, ballot.voters) for row in inputs]
             sampling = self._sampling(ballot.samples, str(ballot))
             with timed(seconds, "ballots"):
                 generator = self._generator(voter)
-                ballots[ballot] = take_ballot(generator, prompts, problems, self.sandbox, sampling)
-        return ballots
+                taken[ballot] = take_ballot(generator, prompts, problems, self.sandbox, sampling)
+        return taken
 
     def _verifications(
         self, problems: Sequence[Problem], completions: Sequence[Completion], seconds: dict[str, float]

@@ -1,6 +1,6 @@
 """C6: whether the recommendation works: stop when the rule that comes with rlif says so.
 
-The rule is `rlif.diagnostics.stopping.FirstOf()` with its shipped settings; it sees every training step
+The rule is `rlif.diagnostics.stopping.DEFAULT_RULE` with its shipped settings; it sees every training step
 and nothing of any test. Nothing is tuned on the runs that judge it: `rlif.conclusions.regret` does that, with
 runs left out.
 """

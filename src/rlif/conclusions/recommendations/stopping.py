@@ -9,7 +9,7 @@ from rlif.conclusions.recommendations.power import needed
 from rlif.conclusions.recommendations.types import Answer, question
 from rlif.conclusions.recommendations.wording import listed, written
 
-RULE = "the shipped rule says so (signs of thinking and agreement decline, or leave their healthy range)"
+RULE = "the shipped rule says so (length, entropy or reasoning leave their healthy range)"
 
 
 @question("stop", "Stop by a rule that needs no tests?")

@@ -56,6 +56,11 @@ class StoppingRule(BaseModel, ABC):
 
     type: Any  # a Literal in each subclass
 
+    @property
+    def fewest_steps(self) -> int:
+        """Steps that it has to see before it can say stop."""
+        return 1
+
     @abstractmethod
     def advise(self, history: History) -> Advice:
         """Return the advice after each step of a history."""

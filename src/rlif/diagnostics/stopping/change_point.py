@@ -44,6 +44,11 @@ class ChangePoint(StoppingRule):
     drift: Positive = 0.5
     threshold: Positive = 6.0
 
+    @property
+    def fewest_steps(self) -> int:
+        """Steps that it has to see before it can say stop."""
+        return 3
+
     def advise(self, history: History) -> Advice:
         """Return the advice after each step."""
         sums = {

@@ -42,6 +42,11 @@ class Decline(StoppingRule):
     fewest: Annotated[int, Field(ge=5)] = 10
     threshold: Annotated[float, Field(gt=0)] = 1.0
 
+    @property
+    def fewest_steps(self) -> int:
+        """Steps that it has to see before it can say stop."""
+        return self.fewest
+
     def advise(self, history: History) -> Advice:
         """Return the advice after each step."""
         trends = {

@@ -32,6 +32,11 @@ class FirstOf(StoppingRule):
     type: Literal["first_of"] = "first_of"
     rules: Annotated[tuple[SimpleRule, ...], Field(min_length=1)] = (Decline(), HealthyRange())
 
+    @property
+    def fewest_steps(self) -> int:
+        """Steps that it has to see before it can say stop."""
+        return min(rule.fewest_steps for rule in self.rules)
+
     def advise(self, history: History) -> Advice:
         """Return the advice after each step."""
         advice = [rule.advise(history) for rule in self.rules]

@@ -8,7 +8,7 @@ import math
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from rlif.diagnostics.series import Floats
 from rlif.diagnostics.stopping.base import Advice, StoppingRule, Window
@@ -19,7 +19,12 @@ from rlif.diagnostics.thresholds import Thresholds
 _T = Thresholds()
 
 Low = Annotated[float, Field(ge=0, lt=1)]
-High = Annotated[float, Field(gt=1)]
+High = Annotated[
+    float,
+    Field(gt=1),
+    PlainSerializer(lambda x: x if math.isfinite(x) else "inf", return_type=float | str, when_used="json"),
+]
+"""Above 1; JSON has no number for infinity, so it is text there."""
 
 
 class HealthyRange(StoppingRule):
@@ -37,6 +42,11 @@ class HealthyRange(StoppingRule):
     length: tuple[Low, High] = (_T.length_low, _T.length_high)
     entropy: tuple[Low, High] = (_T.entropy_low, _T.entropy_high)
     reasoning: tuple[Low, High] = (_T.share_lost, math.inf)
+
+    @property
+    def fewest_steps(self) -> int:
+        """Steps that it has to see before it can say stop."""
+        return self.window + 1
 
     def advise(self, history: History) -> Advice:
         """Return the advice after each step."""

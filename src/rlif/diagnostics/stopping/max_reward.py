@@ -20,6 +20,11 @@ class MaxReward(StoppingRule):
     window: Window = 5
     patience: Window = 10
 
+    @property
+    def fewest_steps(self) -> int:
+        """Steps that it has to see before it can say stop."""
+        return self.window + self.patience
+
     def advise(self, history: History) -> Advice:
         """Return the advice after each step."""
         return past_peak(history, Signal.REWARD, self.window, self.patience)
