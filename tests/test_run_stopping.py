@@ -22,8 +22,7 @@ from tiny_models import tiny_llama, tiny_tokenizer
 from rlif.config import RunConfig
 from rlif.diagnostics.stopping import Advice, FixedStep, History
 from rlif.records import RunDir, StopRecord
-from rlif.training import callbacks
-from rlif.training import run as run_module
+from rlif.training import callbacks, held_out
 from rlif.training.checkpoints import START, model_directory, stage_directory
 from rlif.training.run import Interrupted, Listener, run
 
@@ -92,7 +91,7 @@ def stopped(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rolled_back(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("rolled-back") / "run"
     seen: dict[int, float] = {}
-    evaluate = run_module.evaluate
+    evaluate = held_out.evaluate
 
     def look(generator: Any, *arguments: Any, step: int, stage: str) -> Any:
         seen[step] = float(generator.model.get_input_embeddings().weight.detach().double().abs().sum())
@@ -100,7 +99,7 @@ def rolled_back(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FixedStep, "advise", _advise_two_before)
-        patch.setattr(run_module, "evaluate", look)
+        patch.setattr(held_out, "evaluate", look)
         run(config(model, ROLLBACK), place)
     (place.parent / "evaluated.json").write_text(json.dumps(seen))
     return place

@@ -155,7 +155,8 @@ def _keep_gradients(model: PreTrainedModel) -> None:
 
     Once packed they stay so, and a training pass then goes through a kernel that has no backward pass.
     """
-    for module in model.modules():
+    modules: Any = model.modules()
+    for module in modules:
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
 

@@ -10,6 +10,7 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from rlif.errors import UserError
+from rlif.evaluation.dtype import Dtype
 from rlif.evaluation.models import load_model
 from rlif.records import RunDir
 from rlif.training.processes import in_shards, processes
@@ -122,7 +123,8 @@ def _save_merged(trainer: Trainer, policy: Any, directory: Path) -> None:
     """
     base = policy.get_base_model()
     if getattr(base, "is_loaded_in_4bit", False):
-        full = load_model(base.name_or_path, str(policy.dtype).removeprefix("torch.")).model
+        dtype = cast("Dtype", str(policy.dtype).removeprefix("torch."))
+        full = load_model(base.name_or_path, dtype).model
         merged: Any = PeftModel.from_pretrained(full, directory.parent).merge_and_unload()
         merged.save_pretrained(directory)
         cast("PreTrainedTokenizerBase", trainer.processing_class).save_pretrained(directory)

@@ -24,13 +24,10 @@ from transformers import PrinterCallback
 from rlif.config import ProblemsConfig, RunConfig
 from rlif.diagnostics.stopping import Action
 from rlif.errors import UserError
-from rlif.evaluation import Sampling, evaluate, observe
 from rlif.evaluation.models import load_model
-from rlif.evaluation.transformers_generator import TransformersGenerator
 from rlif.problems.extraction import extraction_of
 from rlif.problems.leaks import find_leaks
 from rlif.problems.load import load_problems
-from rlif.problems.prompts import build_prompt, default_stop
 from rlif.problems.types import Problem
 from rlif.records import EvalRecord, RunDir, RunState, StepRecord, StopRecord
 from rlif.records.files import write_atomic
@@ -48,8 +45,8 @@ from rlif.training.checkpoints import (
 from rlif.training.data import stage_dataset
 from rlif.training.failures import user_error
 from rlif.training.grpo_args import grpo_config
-from rlif.training.processes import any_of_all, check_shared_out, in_shards, processes
-from rlif.training.shared_generator import SharedOut
+from rlif.training.held_out import held_out_evaluation
+from rlif.training.processes import any_of_all, check_shared_out, processes
 from rlif.training.stage_stopping import StageStopping
 from rlif.training.trackers import check_trackers
 from rlif.training.trainer import IntrinsicGRPOTrainer
@@ -221,7 +218,7 @@ class _Run:
         trainer.add_callback(
             RecordCallback(self.record, trainer, stage.label, offset, config.rollouts_every, self._on_step)
         )
-        measure = self._evaluator(trainer, chat, table.max_completion_length)
+        measure = held_out_evaluation(config, trainer, self.held_out, self.sandbox, index, self._on_eval)
         if (stopping := config.stage_stopping(index)) is not None:
             every, tell = config.checkpoint_every, self.listener.on_stop
             trainer.add_callback(
@@ -231,46 +228,14 @@ class _Run:
         trainer.add_callback(CheckpointCallback(trainer, offset, config.checkpoint_every))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
-    def _evaluator(self, trainer: IntrinsicGRPOTrainer, chat: bool, max_tokens: int) -> Callable[[int], None]:
-        """Return what evaluates the model at a step, sampled and greedy, and records it.
-
-        All processes generate: a share of the completions each; all of them each, and the same ones, where
-        weights are in shards and a pass takes all processes. The main process grades, unless the run has no
-        `truth`, and records.
-        """
-        table, style = self.config.evaluation, self.config.prompt_style
-        prompts = [build_prompt(problem, style, chat) for problem in self.held_out]
-        # The same draws at every step: what changes is the policy.
-        stop = default_stop(style)
-        settings = [Sampling(table.samples, table.temperature, 1.0, max_tokens, self.config.seed, stop)]
-        if table.greedy:
-            settings.append(Sampling(1, 0.0, 1.0, max_tokens, self.config.seed, stop))
-        several = processes().num_processes > 1
-        kind = SharedOut if several and not in_shards(trainer.accelerator) else TransformersGenerator
-
-        def measure(step: int) -> None:
-            model: Any = trainer.accelerator.unwrap_model(trainer.model)
-            tokenizer: Any = trainer.processing_class
-            generator = kind(model, tokenizer, table.batch_size, extraction_of(style))
-            for sampling in settings:
-                if not self.main:
-                    list(generator.generate(prompts, sampling))
-                    continue
-                if self.config.truth:
-                    record = evaluate(
-                        generator, self.held_out, prompts, self.sandbox, sampling, step=step, stage=self.stage
-                    ).record
-                else:
-                    record = observe(generator, self.held_out, prompts, sampling, step, self.stage)
-                self.record.append_eval(record)
-                self.listener.on_eval(record)
-
-        return measure
-
     def _on_step(self, record: StepRecord) -> None:
         self.step = record.step
         self._say("running")
         self.listener.on_step(record)
+
+    def _on_eval(self, record: EvalRecord) -> None:
+        self.record.append_eval(record)
+        self.listener.on_eval(record)
 
     def _say(self, state: Any, error: str = "") -> None:
         if not self.main:
