@@ -38,6 +38,26 @@ def test_process_isolation_works_and_says_what_it_is():
 
 
 @pytest.mark.filterwarnings("ignore:Isolation")
+def test_what_a_program_leaves_behind_cannot_fork_its_way_out():
+    """It races with the killing, and holds standard output open: whoever waits for that would wait for it."""
+    code = """
+import os, time
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        time.sleep(5)
+    os._exit(0)
+print("done")
+"""
+    with Sandbox(workers=1, isolation="process", limits=Limits(seconds=10)) as sandbox:
+        sandbox.run([Program("print(1)", ("",))])
+        started = time.monotonic()
+        executions = sandbox.run([Program(code, ("",))] * 40)
+    assert [output.value for e in executions for output in e.outputs] == ["done\n"] * 40
+    assert time.monotonic() - started < 5  # two in ten escaped once, each for as long as it slept
+
+
+@pytest.mark.filterwarnings("ignore:Isolation")
 def test_process_isolation_still_kills_and_limits(tmp_path):
     alive = tmp_path / "alive"
     daemon = f"""

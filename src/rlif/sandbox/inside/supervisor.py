@@ -19,6 +19,8 @@ CHUNK = 1 << 16
 _MAX_OPEN = 4096
 _WATCH_S = 0.02
 """How often time, processes and memory of a program are looked at; most programs end before that."""
+_AGAIN_S = 0.001
+"""How often what an ended program has left is killed again, while it still holds standard output open."""
 _FORGIVEN_PROCESSES = 2
 _PATIENCE = 20
 """How much longer than its limits a program may take on a machine that hardly lets it run."""
@@ -111,15 +113,16 @@ class Supervised:
         Raises `LimitReached` and `Stopped`.
         """
         while not (self._is_closed and self._has_ended):
-            wait_s = self._next_look - time.monotonic()
-            events = dict(self._poll.poll(max(0.0, 1000 * wait_s)))
+            wait_s = _AGAIN_S if self._has_ended else max(0.0, self._next_look - time.monotonic())
+            events = dict(self._poll.poll(1000 * wait_s))
             if self._connection.fileno() in events:
                 self._heed()
             if self._pidfd in events:
-                reaper.kill_all()  # what it has left may not go on writing
                 self._poll.unregister(self._pidfd)
                 self._has_ended = True
-            elif not self._has_ended:
+            if self._has_ended:
+                reaper.kill_all()  # what it has left may not go on writing, nor what that starts
+            else:
                 self._look()
             if self._source in events:
                 if count := os.readv(self._source, [buffer.room[:CHUNK]]):
