@@ -47,11 +47,11 @@ every-reward: install  ## every reward on minicode, five seeds: about an hour an
 	$(BIN)/rlif study run studies/every-reward.toml
 	$(BIN)/python scripts/every_reward.py runs/every-reward
 
-claims: install  ## claims C1-C6 on minicode: about two hours on two quiet cores
+claims: install  ## claims C1-C6 on minicode: about two hours on two cores
 	$(BIN)/rlif study run studies/claims.toml
 	$(BIN)/rlif study claims runs/claims
 
-stopping: install  ## stopping rules and forecasts on seeds and problems they were not made on: 35 runs
+stopping: install  ## stopping rules on seeds and problems they were not made on: 35 runs, an hour on two cores
 	$(BIN)/rlif study run studies/stopping.toml
 	$(BIN)/rlif study stopping runs/stopping
 

@@ -260,6 +260,29 @@ def test_c5_is_refuted_by_a_better_end_and_undecided_between():
     assert verdict(study(*unsure), "C5") is UNDECIDED
 
 
+def test_c5_takes_the_steps_that_each_run_made_where_a_rule_chose_them():
+    # Tests teach 1.25 points a step, and the steps before nothing: at equal steps on tests all are alike.
+    def taught(k: int) -> Curve:
+        return lambda spent: 0.3 + 0.5 * max(0.0, spent - k / BUDGET)
+
+    stopped = [
+        Script("stopped", "transfer", "", taught(k), seeds=1, settings=(("rlif_steps", k), ("seed", seed)))
+        for seed, k in enumerate((10, 20, 20, 10))
+    ]
+    found = result(study(replace(RLVR, accuracy=taught(0)), *stopped), "C5")
+    on_total, on_tests = (comparison.evidence for comparison in found.comparisons)
+    assert on_total.name == "stopped, k = 10 to 20, equal total (40)"
+    assert on_total.estimate.estimate == pytest.approx(-0.0125 * 15, abs=0.02)
+    assert on_tests.name == "stopped, k = 10 to 20, equal steps on tests (20)"
+    assert on_tests.estimate.estimate == pytest.approx(0, abs=0.02)
+
+
+def test_c5_names_what_it_has_nothing_to_compare_with():
+    found = result(study(RLVR, transfer(10, RLVR.accuracy), transfer(BUDGET, RLVR.accuracy)), "C5")
+    assert len(found.comparisons) == 2
+    assert found.details[-1] == "Left out, no evaluation of tests from scratch fits: sc-40-rlvr, k = 40."
+
+
 def test_c6_stops_before_the_fall_and_lets_training_on_tests_run():
     found = result(COLLAPSING, "C6")
     assert found.verdict is SUPPORTED

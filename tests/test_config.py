@@ -334,6 +334,11 @@ class TestStopping:
             ("stopping.rule=healty_range", "stopping.rule: there is no rule 'healty_range'. Did you mean"),
             ("stopping.action=halt", "stopping.action: Input should be 'warn', 'stop' or 'rollback'"),
             ("stopping.rule.type=decline stages.0.steps=9", "has to see 10 steps before it can say stop"),
+            (
+                "stopping.rule={type='fixed_step',steps=21}",
+                "'fixed_step' has to see 21 steps before it can say stop",
+            ),
+            ("stopping.rule={type='decline',window=9}", "fewest = 10 steps do not fit into a window of 9"),
             ("stopping.action=rollback checkpoint_every=20", "makes none within the 20 steps of stage"),
             ("stopping={rule='decline'}", "stopping.action: is missing"),
         ],

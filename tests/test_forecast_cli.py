@@ -1,6 +1,7 @@
 """`rlif study forecast` on a study directory."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,24 @@ def test_the_command_prints_what_predictors_are_worth(study: Path, form: str) ->
         assert "fitted on the runs of all other rewards" in printed.output
 
 
-def test_another_study_may_be_fitted_on(study: Path) -> None:
-    printed = forecast(study, "--steps", 5, "--fitted-on", study, "--fitted-on", study, "--markdown")
+def test_other_studies_may_be_fitted_on(study: Path, tmp_path: Path) -> None:
+    others = [shutil.copytree(study, tmp_path / name) for name in ("one", "two")]
+    given = [argument for other in others for argument in ("--fitted-on", other)]
+    printed = forecast(study, "--steps", 5, *given, "--markdown")
 
     assert printed.exit_code == 0, printed.output
     assert "fitted on another study" in printed.output
+
+
+def test_a_study_is_not_judged_by_itself_nor_counted_twice(study: Path, tmp_path: Path) -> None:
+    alias = tmp_path / "alias"
+    alias.symlink_to(study)
+    other = shutil.copytree(study, tmp_path / "other")
+    itself = forecast(study, "--steps", 5, "--fitted-on", alias)
+    twice = forecast(study, "--steps", 5, "--fitted-on", other, "--fitted-on", tmp_path / "." / "other")
+
+    assert "judged by forecasts fitted on its own outcomes" in str(itself.exception)
+    assert "given twice: its runs would count double" in str(twice.exception)
 
 
 def test_more_steps_than_runs_have_is_a_mistake(study: Path) -> None:

@@ -5,9 +5,7 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,18 +20,16 @@ from test_trl_contract import config
 from tiny_models import tiny_llama, tiny_tokenizer
 from transformers import TrainerControl
 
-from rlif.cli.launch import accelerate_command, launch_with_ray
+from rlif.cli import launch
+from rlif.cli.launch import accelerate_command
 from rlif.cli.train import train
 from rlif.config import RunConfig
 from rlif.errors import UserError
 from rlif.evaluation import Sampling
 from rlif.evaluation.models import load_model
 from rlif.evaluation.transformers_generator import TransformersGenerator
-from rlif.records import RunDir
+from rlif.records import RunDir, RunState
 from rlif.rewards import Random
-from rlif.sandbox import ray_connection
-from rlif.study import cluster
-from rlif.study.scheduler import Ending, Task
 from rlif.training import callbacks, shared_generator
 from rlif.training.callbacks import CheckpointCallback, StopOnSignal
 from rlif.training.checkpoints import (
@@ -45,7 +41,7 @@ from rlif.training.checkpoints import (
 )
 from rlif.training.failures import user_error
 from rlif.training.grpo_args import grpo_config
-from rlif.training.run import Listener, run
+from rlif.training.run import run
 from rlif.training.shared_generator import InStep, SharedOut
 from rlif.training.trainer import IntrinsicGRPOTrainer
 
@@ -98,28 +94,24 @@ def test_processes_without_a_launcher_are_refused(tmp_path: Path) -> None:
         train(tmp_path / "run.toml", processes=2)
 
 
-def test_ray_is_given_the_same_command_and_a_lost_node_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("raise SystemExit(2)", "ended early: exit code 2; its message is above"),
+        ("import shutil; shutil.copy('now.json', 'status.json'); raise SystemExit(2)", "Stopped. Everything"),
+    ],
+    ids=["an earlier launch", "this one"],
+)
+def test_who_was_stopped_is_told_from_who_failed(
+    script: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks: list[Task] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch, "accelerate_command", lambda *_, gpu: [sys.executable, "-c", script])
+    RunDir(tmp_path).write_status(RunState(state="interrupted", updated=1.0))
+    (tmp_path / "now.json").write_text(RunState(state="interrupted", updated=2.0).model_dump_json())
 
-    class Job:
-        def __init__(self, ray: Any, task: Task) -> None:
-            tasks.append(task)
-
-        def poll(self) -> Ending:
-            return Ending("its Ray worker was lost")
-
-    ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 8.0, "GPU": 4.0})
-    monkeypatch.setattr(ray_connection, "connected", lambda address: nullcontext(ray))
-    monkeypatch.setattr(cluster, "RayJob", Job)
-
-    with pytest.raises(UserError, match="ended early: its Ray worker was lost"):
-        launch_with_ray(["train", "run.toml"], tmp_path / "run", processes=2, listener=Listener())
-
-    assert tasks[0].arguments == ("-m", "rlif", "train", "run.toml")
-    assert (tasks[0].num_cpus, tasks[0].num_gpus) == (2, 2)
-    assert tasks[0].directory.is_dir()  # for its log
+    with pytest.raises(UserError, match=said):
+        launch.launch_with_accelerate(["train", "run.toml"], tmp_path, 2, None)
 
 
 def table(**grpo: Any) -> RunConfig:

@@ -1,19 +1,23 @@
 """A device that is too small: the knobs, with what the planner says that each would need."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from typer.main import get_command
 
+from rlif.cli import app
 from rlif.cli.memory_advice import memory_advice
 from rlif.cli.train import train
-from rlif.config import RunConfig
+from rlif.config import RunConfig, load_run_config
 from rlif.errors import UserError
 from rlif.training.failures import DeviceFull, user_error
 from rlif.training.trainer import IntrinsicGRPOTrainer
 
+ROOT = Path(__file__).parent.parent
 TABLE: dict[str, Any] = {
     "model": "minicode-base",
     "problems": {"name": "minicode", "limit": 4},
@@ -67,7 +71,27 @@ def test_it_reckons_with_what_is_shared_out(
         gigabytes(shared)["grpo.gradient_checkpointing = true"]
         < gigabytes(alone)["grpo.gradient_checkpointing = true"]
     )
-    assert f"--sharding {word}" not in gigabytes(shared)
+    assert any(f"accelerate/{word}.yaml" in what for what in gigabytes(alone))
+    assert not any(f"accelerate/{word}.yaml" in what for what in gigabytes(shared))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_change_is_one_that_rlif_train_takes(processes: int, tmp_path: Path):
+    table = TABLE | {"model": "Qwen/Qwen2.5-Coder-7B"}
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(table))
+    changes = gigabytes(memory_advice(RunConfig.model_validate(table), 10e9, True, processes))
+
+    settings = [what.replace(" = ", "=") for what in changes if not what.startswith("rlif ")]
+    for setting in settings:
+        load_run_config(file, [setting])
+    assert "lora.r=16" in settings
+    commands = [what.split()[2:] for what in changes if what.startswith("rlif train ")]
+    assert len(commands) == {1: 1, 2: 3}[processes]
+    for options in commands:
+        with get_command(app).commands["train"].make_context("train", [str(file), *options]) as context:  # type: ignore[attr-defined]
+            assert (ROOT / context.params["accelerate_config"]).is_file()
+            assert context.params["processes"] == {1: 8, 2: 2}[processes]
 
 
 def test_rlif_train_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,13 +1,15 @@
 """QLoRA: the weights below the adapters in 4 bits, and what a stage then ends with."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from test_run import config
+from safetensors.torch import load_file
+from test_run import config, numbers
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from rlif.errors import UserError
@@ -89,3 +91,24 @@ def test_a_stage_ends_with_the_adapter_merged_into_the_full_weights(model: Path,
         torch.testing.assert_close(merged(input_ids=IDS).logits, adapted(input_ids=IDS).logits)
         untrained = load_model(str(model)).model(input_ids=IDS).logits
     assert not torch.allclose(merged(input_ids=IDS).logits, untrained, atol=1e-3)
+
+
+@needs_bitsandbytes
+@pytest.mark.slow
+def test_continued_it_ends_with_the_same_numbers(model: Path, tmp_path: Path) -> None:
+    """TRL trains such adapters in bfloat16, and peft reads them back as float32: both have to be float32."""
+    stages = [{"steps": 3, "reward": "self_certainty"}]
+    settings = config(model, lora=LORA, stages=stages, grpo=GRPO, checkpoint_every=1)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(settings, whole)
+    shutil.copytree(whole, broken)
+    stage = stage_directory(RunDir(broken), 0, "self_certainty")
+    shutil.rmtree(stage / "checkpoint-3")
+
+    run(settings, broken)
+
+    assert numbers(broken) == numbers(whole)
+    kinds = {
+        weight.dtype for weight in load_file(stage / "checkpoint-3" / "adapter_model.safetensors").values()
+    }
+    assert kinds == {torch.float32}

@@ -15,7 +15,7 @@ from rlif.conclusions.rule_choices import Strategy, strategies
 from rlif.config import RunConfig
 from rlif.diagnostics.stopping import FixedStep, History, MaxReward, Signal
 from rlif.errors import UserError
-from rlif.records import EvalRecord, RunDir, RunInfo, RunState, StepRecord, StudyDir, StudyInfo
+from rlif.records import EvalRecord, RunDir, RunInfo, RunState, StepRecord, StopRecord, StudyDir, StudyInfo
 
 
 def recorded(curve: list[float], reward: str = "a", rewards: Any = None, seed: int = 0) -> RecordedRun:
@@ -141,6 +141,9 @@ def study(directory: Path, runs: dict[str, Any]) -> None:
         run: RunDir = place.run_dir(name)
         run.create(config.model_dump(mode="json"))
         run.write_status(RunState(state=options.get("state", "complete")))
+        if "action" in options:
+            ended = {"step": 2, "stage": "random", "rule": "r", "reason": "", "best": 0, "policy": 0}
+            run.append_stop(StopRecord.model_validate(ended | {"action": options["action"]}))
         for step in (1, 2):
             run.append_step(StepRecord(step=step, stage="random", reward=step))
         for step in (0, 2):
@@ -178,6 +181,16 @@ def test_complete_runs_of_one_stage_are_read_on_their_common_problems(tmp_path: 
     assert runs[0].history.signal(Signal.REWARD).tolist() == [1, 2]
     assert [run.kept(1) for run in runs] == [0, 0]
     assert [strategy.name for strategy in strategies(runs)][:2] == ["never start", "train to the end"]
+
+
+def test_runs_that_a_rule_ended_are_left_out_and_those_it_warned_of_are_not(tmp_path: Path) -> None:
+    actions = {"plain": {}, **{action: {"action": action} for action in ("warn", "stop", "rollback")}}
+    study(tmp_path / "some", actions)
+    study(tmp_path / "all", {"rollback": {"action": "rollback"}})
+
+    assert [run.id for run in recorded_runs(tmp_path / "some")] == ["plain", "warn"]
+    with pytest.raises(UserError, match="that no rule ended"):
+        recorded_runs(tmp_path / "all")
 
 
 def test_a_study_without_complete_runs_says_what_to_do(tmp_path: Path) -> None:

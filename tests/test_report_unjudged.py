@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from synthetic_study import SCRIPTS, write_run, write_seeded_study, write_study
+from synthetic_study import SCRIPTS, Script, piecewise, write_run, write_seeded_study, write_study
 
+from rlif.diagnostics import Mode, Verdict
 from rlif.diagnostics.series import without_truth
-from rlif.records import RunDir
+from rlif.records import Role, RunDir
 from rlif.report import build_report
 from rlif.report.charts import charts
 from rlif.report.figures.draw import draw
@@ -105,6 +106,33 @@ def test_one_evaluation_is_no_verdict(tmp_path: Path) -> None:
     assert headline(study).startswith("Self-certainty: undecided, because it was evaluated only once")
     assert unjudged(study) == []
     assert "it was evaluated only once" in build_report(tmp_path).read_text()
+
+
+def test_the_step_is_that_of_a_signal_even_where_tests_saw_hacking_from_the_first(tmp_path: Path) -> None:
+    # The pass rate in training falls while the reward rises: hacking, known by tests, "from" step 1 on.
+    script = Script(
+        "Hacked",
+        Role.INTRINSIC,
+        piecewise((0, 0.6), (1, 0.2)),
+        length=lambda share: 60 if share <= 19 / 40 else 20,  # smoothed, it is short from step 19 on
+        reward=piecewise((0, 1), (1, 2)),
+        reward_type="self_certainty",
+    )
+    run = RunDir(tmp_path / "hacked")
+    write_run(run, script, 40, 20, seed=0)
+    run.evals_path.unlink()
+    study = load_study(run.path)
+    [arm] = study.arms
+    assert [(mode.mode, mode.onset) for mode in arm.findings.modes] == [
+        (Mode.REWARD_HACKING, 1),
+        (Mode.LENGTH_COLLAPSE, 19),
+    ]
+    [found] = unjudged(study)
+    assert found.until.split()[0] == "19"
+    assert found.reason.startswith("length collapse: completion length in tokens")
+    # The headline names the step only where nothing is known of performance.
+    arm.runs[0].findings.verdict = Verdict.UNDECIDED
+    assert headline(study).endswith("signals left their healthy range, first at step 19")
 
 
 def test_figures_leave_out_pass_at_1(study: Study) -> None:

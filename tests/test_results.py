@@ -2,17 +2,20 @@
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
 
-from rlif.conclusions.families import family_of, reward_text, rlif_steps
+from rlif.conclusions.families import family_of, reward_text, rlif_steps, stage_steps
 from rlif.conclusions.results import COLUMNS, export, results
 from rlif.config import RunConfig
 from rlif.errors import UserError
-from rlif.records import EvalRecord, RunState, StepRecord, StudyDir
+from rlif.records import EvalRecord, RunInfo, RunState, StepRecord, StopRecord, StudyDir, StudyInfo
 from rlif.study.expand import expand, study_info
 from rlif.study.schema import StudyConfig
+
+MODES: tuple[tuple[Literal["sampled", "greedy"], int], ...] = ("sampled", 4), ("greedy", 1)
 
 STUDY = StudyConfig.model_validate(
     {
@@ -41,6 +44,21 @@ STUDY = StudyConfig.model_validate(
 )
 
 
+def evaluation(step: int, mode: Literal["sampled", "greedy"], samples: int) -> EvalRecord:
+    return EvalRecord(
+        step=step,
+        stage="a",
+        mode=mode,
+        samples=samples,
+        temperature=1,
+        max_tokens=8,
+        problems=2,
+        pass_at_1=0.5,
+        length_mean=30 - step,
+        correct={"q": samples, "p": 0},
+    )
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> StudyDir:
     """Two runs; the second has only begun."""
@@ -52,21 +70,8 @@ def place(tmp_path: Path) -> StudyDir:
         for step in range(last + 1):
             if step:
                 directory.append_step(StepRecord(step=step, stage="a", reward=10 + step, entropy=1 / step))
-            for mode, samples in (("sampled", 4), ("greedy", 1)):
-                directory.append_eval(
-                    EvalRecord(
-                        step=step,
-                        stage="a",
-                        mode=mode,
-                        samples=samples,
-                        temperature=1,
-                        max_tokens=8,
-                        problems=2,
-                        pass_at_1=0.5,
-                        length_mean=30 - step,
-                        correct={"q": samples, "p": 0},
-                    )
-                )
+            for mode, samples in MODES:
+                directory.append_eval(evaluation(step, mode, samples))
         state = "complete" if last else "running"
         directory.write_status(RunState(state=state, step=last, total_steps=2))
     return place
@@ -126,4 +131,43 @@ def test_nothing_to_export(tmp_path: Path):
 )
 def test_words_for_rewards(stages: list[object], text: str, family: str, before: int):
     config = RunConfig.model_validate({"stages": [{"steps": 5, "reward": reward} for reward in stages]})
-    assert (reward_text(config), family_of(config), rlif_steps(config)) == (text, family, before)
+    made = stage_steps(config, [])
+    assert (reward_text(config), family_of(config), rlif_steps(config, made)) == (text, family, before)
+
+
+def stop(step: int, action: str) -> StopRecord:
+    return StopRecord.model_validate(
+        {"step": step, "stage": "a", "rule": "", "reason": "", "action": action, "best": 0, "policy": 0}
+    )
+
+
+@pytest.mark.parametrize(
+    ("stops", "made"),
+    [
+        ([], [60, 20, 30]),
+        ([(23, "warn")], [60, 20, 30]),
+        ([(23, "stop")], [23, 20, 30]),
+        ([(23, "rollback")], [23, 20, 30]),  # the steps were made, and then thrown away
+        ([(60, "stop")], [60, 20, 30]),  # at its last step anyway
+        ([(61, "stop")], [60, 1, 30]),
+        ([(23, "stop"), (30, "warn"), (33, "rollback"), (40, "stop")], [23, 10, 7]),
+    ],
+)
+def test_steps_of_a_stage_are_those_made_until_a_rule_ended_it(stops: list[tuple[int, str]], made: list[int]):
+    stages = [("self_certainty", 60), ("length", 20), ("unit_tests", 30)]
+    config = RunConfig.model_validate({"stages": [{"reward": r, "steps": n} for r, n in stages]})
+    found = stage_steps(config, [stop(*one) for one in stops])
+    assert found == made
+    assert rlif_steps(config, found) == made[0] + made[1]
+
+
+def test_the_table_counts_the_steps_that_were_made(tmp_path: Path):
+    stages = [{"steps": 6, "reward": "self_certainty"}, {"steps": 3, "reward": "unit_tests"}]
+    info = StudyInfo(name="s", runs=[RunInfo(id="stopped")])
+    StudyDir(tmp_path).create(info)
+    run = StudyDir(tmp_path).run_dir("stopped")
+    run.create(RunConfig.model_validate({"stages": stages}).model_dump(mode="json"))
+    run.append_eval(evaluation(5, "sampled", 4))
+    run.append_stop(stop(2, "stop"))
+    run.write_status(RunState(state="complete", step=5, total_steps=5))
+    assert results(tmp_path).select("rlif_steps", "total_steps").row(0) == (2, 5)

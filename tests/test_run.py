@@ -277,6 +277,31 @@ def test_a_run_that_cannot_start_leaves_nothing_behind(model: Path, tmp_path: Pa
         assert not (tmp_path / "run").exists()
 
 
+def test_what_a_run_began_with_is_recorded_once_however_often_it_begins(model: Path, tmp_path: Path) -> None:
+    def lost(record: Any) -> None:
+        raise RuntimeError("before the first checkpoint")
+
+    stages = [{"steps": 1, "reward": "random"}]
+    with pytest.raises(RuntimeError):
+        run(config(model, stages=stages), tmp_path, Listener(on_step=lost))
+    assert [record.step for record in RunDir(tmp_path).evals()] == [0, 0]  # sampled and greedy
+
+    run(config(model, stages=stages), tmp_path)
+
+    assert [record.step for record in RunDir(tmp_path).evals()] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [("logging_steps", "every step is recorded"), ("learning_rate", "Write grpo.learning_rate")],
+)
+def test_what_records_rest_on_is_not_set_behind_their_back(
+    key: str, why: str, model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=why):
+        run(config(model, grpo={"extra": {key: 5}}), tmp_path / "run")
+
+
 def test_problems_on_both_sides_are_told_and_listed(model: Path, tmp_path: Path, finished: Path) -> None:
     both = {"every": 2, "samples": 2, "problems": {"name": "minicode", "split": "train", "limit": 4}}
     stages = [{"steps": 1, "reward": "random"}]

@@ -21,9 +21,10 @@ from tiny_models import tiny_llama, tiny_tokenizer
 
 from rlif.config import RunConfig
 from rlif.diagnostics.stopping import Advice, FixedStep, History
+from rlif.errors import UserError
 from rlif.records import RunDir, StopRecord
 from rlif.training import callbacks, held_out
-from rlif.training.checkpoints import START, model_directory, stage_directory
+from rlif.training.checkpoints import START, last_checkpoint, model_directory, stage_directory
 from rlif.training.run import Interrupted, Listener, run
 
 pytestmark = pytest.mark.slow
@@ -270,6 +271,31 @@ def test_killed_around_the_stop_and_continued_it_ends_with_the_same_numbers(
     run(settings, tmp_path)
 
     assert everything(tmp_path) == everything(stopped if action == "stop" else rolled_back)
+
+
+def test_no_checkpoint_is_deleted_before_the_next_one_is_whole(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This rule holds the newest policy for the best, so that every older checkpoint may go."""
+    with monkeypatch.context() as patch:
+        unmarked = kill_before(callbacks.mark_whole, lambda path: path.name == "checkpoint-4")
+        patch.setattr(callbacks, "mark_whole", unmarked)
+        with pytest.raises(Killed):
+            run(config(model, ROLLBACK), tmp_path)
+
+    assert last_checkpoint(checkpoint(tmp_path, 0, 4).parent) == checkpoint(tmp_path, 0, 2)
+
+
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_going_back_under_a_sharding_launcher_is_refused_before_the_first_stage(
+    name: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    second = RLVR | {"reward": "random", "stopping": ROLLBACK | {"rule": {"type": "fixed_step", "steps": 2}}}
+    changes = {"stages": [RLIF, second], "checkpoint_every": 1}
+    with pytest.raises(UserError, match="does not work with FSDP or DeepSpeed"):
+        run(config(model, None, **changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_interrupted_between_checkpoints_it_goes_back_no_further_and_no_less(

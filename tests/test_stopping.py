@@ -138,6 +138,8 @@ def test_every_rule_is_tested_here() -> None:
         ("max_rewards", "no rule 'max_rewards'. Did you mean 'max_reward'"),
         ({"type": "max_reward", "patienc": 3}, "no option 'patienc'. Did you mean 'patience'"),
         ({"window": 3}, "a rule needs a type, one of: fixed_step, max_reward"),
+        ({"type": "decline", "window": 9}, "fewest = 10 steps do not fit into a window of 9"),
+        ({"type": "first_of", "rules": [{"type": "decline", "window": 9}]}, "do not fit into a window of 9"),
         (3, "valid dictionary"),
     ],
 )
@@ -158,10 +160,13 @@ def test_json_keeps_a_rule_though_it_has_no_number_for_infinity() -> None:
 @pytest.mark.parametrize(
     ("rule", "fewest"),
     [
+        (FixedStep(steps=4), 4),
+        (FixedStep(steps=0), 1),  # the start is praised once there is a step
         (HealthyRange(window=2), 3),  # two steps of start, and one that is not all of them
         (MaxReward(window=3, patience=2), 5),  # a first mean at step 3, then two without a new maximum
         (Consensus(window=1, patience=3), 4),
         (Decline(window=6, fewest=5, threshold=0.5), 5),
+        (Decline(window=5, fewest=5, threshold=0.5), 5),
         (FirstOf(rules=(HealthyRange(window=2), Decline(fewest=5))), 3),
     ],
 )
@@ -201,6 +206,19 @@ def test_a_smoothed_peak_is_dated_to_the_middle_of_its_window() -> None:
     # Means from step 3 on: 1, 2, 3, 2, 1, 0. The highest ends at step 5, its middle is step 4.
     assert advice.first == 7
     assert advice.best[7] == 3
+
+
+@pytest.mark.parametrize("rule", [MaxReward(window=2, patience=2), Consensus(window=2, patience=2)])
+def test_steps_without_a_value_neither_stop_a_run_nor_count_towards_patience(rule: StoppingRule) -> None:
+    nan, [signal] = math.nan, rule.signals
+    lost, gaps = [1, 2, 3, *[nan] * 20], [1, 5, nan, nan, 1, nan, nan, 1, nan]
+
+    assert rule.advise(history(**{signal: lost})).first is None
+    # Means of two steps: 3 at step 2, 1 at steps 5 and 8, the only two without a rise.
+    advice = rule.advise(history(**{signal: gaps}))
+    assert np.flatnonzero(advice.stop).tolist() == [7]
+    assert advice.best[7] == 0  # the middle of steps 1 and 2 is step 1, of the policy after 0 updates
+    assert "above 3 for 2 steps; it is 1" in advice.reason(7)
 
 
 def test_consensus_watches_agreement_and_not_the_reward() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rlif.diagnostics.stopping import HealthyRange
 from rlif.errors import UserError
 from rlif.rewards import ALL_REWARDS
 from rlif.study.checks import refuse_impossible, refuse_settings, trains_on_its_evaluation, weaknesses
@@ -77,6 +78,34 @@ def test_stopping_is_a_setting_like_any_other():
         ("stopped", "action=warn"): "warn",
         ("plain", ""): None,
     }
+
+
+WINDOWS = [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("rule", "axis"),
+    [
+        ({"type": "healthy_range"}, {"values": {"stopping.rule.window": WINDOWS}}),
+        (
+            "healthy_range",
+            {
+                "values": {"stopping.rule": [{"type": "healthy_range", "window": w} for w in WINDOWS]},
+                "labels": ["2 steps", "3 steps"],
+            },
+        ),
+    ],
+    ids=["options of a rule in table form", "whole rules"],
+)
+def test_the_options_of_a_rule_vary_as_the_docs_say(rule: Any, axis: dict[str, Any]):
+    base = {
+        "stages": [{"steps": 8, "reward": "self_certainty"}],
+        "stopping": {"rule": rule, "action": "stop"},
+    }
+    arm = {"id": "stopped", "label": "Stopped", "role": "intrinsic"}
+    runs = expand(study_of(base=base, runs=[arm], axes=[axis]))
+    tables = [run.config.stage_stopping(0) for run in runs]
+    assert [table and table.rule for table in tables] == [HealthyRange(window=w) for w in (5, *WINDOWS)]
 
 
 def test_axes_that_stand_alone_share_the_centre_and_never_meet():

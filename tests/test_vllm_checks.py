@@ -11,6 +11,7 @@ import pytest
 
 from rlif.config import GRPOTable, RunConfig
 from rlif.errors import UserError
+from rlif.evaluation.models import model_source
 from rlif.training import vllm_checks
 from rlif.training.run import run
 from rlif.training.vllm_checks import check_vllm
@@ -64,6 +65,20 @@ def test_a_server_of_another_model_is_refused(server: tuple[str, list[Any]]):
     answers.append({"data": [{"id": "Qwen/Qwen2.5-Coder-7B"}]})
     with pytest.raises(UserError, match=r"serves 'Qwen/Qwen2.5-Coder-7B'; this run trains 'Qwen/.*-3B'"):
         check_vllm(MODEL, served_by(address))
+
+
+@pytest.mark.parametrize("served", [model_source("minicode-base"), "minicode-base"])
+def test_a_model_s_alias_is_known_by_the_directory_that_a_server_is_started_with(
+    server: tuple[str, list[Any]], served: str
+):
+    address, answers = server
+    answers.append({"data": [{"id": served, "max_model_len": 4096}]})
+    check_vllm("minicode-base", served_by(address))
+
+    answers.append({"data": [{"id": MODEL}]})
+    with pytest.raises(UserError) as refused:
+        check_vllm("minicode-base", served_by(address))
+    assert f"trl vllm-serve --model {model_source('minicode-base')} " in str(refused.value)
 
 
 def test_a_server_for_shorter_texts_is_refused(server: tuple[str, list[Any]]):

@@ -104,8 +104,8 @@ class LoraTable(Strict):
     r: int = Field(default=16, ge=1)
     lora_alpha: int = Field(default=32, ge=1)
     target_modules: str | tuple[str, ...] = "all-linear"
-    load_in_4bit: bool = Field(
-        default=False, description="keep the weights below in 4 bits: QLoRA (arXiv 2305.14314), bitsandbytes"
+    load_in_4bit: bool | None = Field(
+        default=None, description="keep the weights below in 4 bits: QLoRA (arXiv 2305.14314), bitsandbytes"
     )
 
 
@@ -251,8 +251,8 @@ class RunConfig(Strict):
         if stopping.rule.fewest_steps > stage.steps:
             raise ValueError(
                 f"the stopping rule '{stopping.rule.type}' has to see {stopping.rule.fewest_steps} steps "
-                f"before it can say stop, and stage '{stage.label}' has {stage.steps}. Shorten the rule's "
-                "window, or leave `stopping` out"
+                f"before it can say stop, and stage '{stage.label}' has {stage.steps}. Let the rule ask for "
+                "fewer steps, or leave `stopping` out"
             )
         if stopping.action is Action.ROLLBACK and self.checkpoint_every >= stage.steps:
             raise ValueError(

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rlif.conclusions.forecast import Outlook, outlook, read_cases
+from rlif.conclusions.forecast import Outlook, outlook, read_studies
 from rlif.diagnostics.logs import read_log
 
 _POINTS = 5
@@ -28,7 +28,7 @@ def forecast(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say how likely a run is to lose a tenth of its best pass@1, and by when, from its first steps."""
-    cases = [case for study in like for case in read_cases(study, steps).cases]
+    cases = read_studies(like, steps)
     records = read_log(path).steps
     found = outlook(
         records, cases, [round(steps + (until - steps) * n / _POINTS) for n in range(1, _POINTS + 1)]
@@ -55,20 +55,29 @@ def sentences(found: Outlook) -> list[str]:
     """Return what the numbers rest on, and how far they can be trusted."""
     lines = [f"Learnt from {found.runs} recorded runs, of which {found.fell} fell after as many steps."]
     skill = found.skill
-    if math.isnan(skill.estimate):
-        lines.append("Whether such forecasts hold for another reward cannot be told from these runs.")
-    elif skill.low > 0:
+    if not found.used:
         lines.append(
-            "For rewards left out, such forecasts were better than the base rate: Brier skill "
-            f"{skill.estimate:.2f} [{skill.low:.2f}, {skill.high:.2f}]."
+            "This run has no feature that those runs can give a weight: both columns are their base rate."
         )
+    elif math.isnan(skill.estimate):
+        lines.append("Whether such forecasts hold for another reward cannot be told from these runs.")
     else:
+        shown = "were better" if skill.low > 0 else "are NOT shown to be better"
+        features = "this feature" if len(found.used) == 1 else f"these {len(found.used)} features"
         lines.append(
-            "For rewards left out, such forecasts are NOT shown to be better than the base rate, the last "
-            f"column: Brier skill {skill.estimate:.2f} [{skill.low:.2f}, {skill.high:.2f}]."
+            f"For rewards left out, forecasts from {features} {shown} than the base rate, the last column: "
+            f"Brier skill {skill.estimate:.2f} [{skill.low:.2f}, {skill.high:.2f}]."
         )
     if found.missing:
         lines.append(f"Not in this log, so without a say: {', '.join(found.missing)}.")
+    if found.idle:
+        lines.append(
+            f"Not recorded, or alike, in all of those runs, so without a say: {', '.join(found.idle)}."
+        )
     if found.far:
-        lines.append(f"Farther out than those runs ever were, so a guess: {', '.join(found.far)}.")
+        lines.append(f"Outside of what any of those runs showed, so a guess: {', '.join(found.far)}.")
+    if found.steps[-1] > found.budget:
+        lines.append(
+            f"None of those runs was watched beyond step {found.budget}: what comes later is a guess."
+        )
     return lines

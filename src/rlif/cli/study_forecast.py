@@ -11,7 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rlif.conclusions.forecast import Cases, Row, across_studies, leave_one_reward_out, read_cases, verdict
+from rlif.conclusions.forecast import (
+    Cases,
+    Row,
+    across_studies,
+    leave_one_reward_out,
+    read_cases,
+    read_studies,
+    verdict,
+)
 from rlif.conclusions.forecast.scores import Calibration
 from rlif.statistics.estimate import Estimate
 
@@ -37,8 +45,7 @@ def forecast(
     """Forecast from the first steps which runs lose a tenth of their best pass@1, and judge the forecasts."""
     found = read_cases(directory, steps)
     if fitted_on:
-        training = [case for other in fitted_on for case in read_cases(other, steps).cases]
-        rows = across_studies(training, found.cases)
+        rows = across_studies(read_studies(fitted_on, steps, judged=directory), found.cases)
     else:
         rows = leave_one_reward_out(found.cases)
     if as_json:

@@ -26,7 +26,12 @@ def train(
         Launcher | None, typer.Option(help="Start it on several processes, or on a Ray cluster.")
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(help="With --launch: how many. Default: one for each GPU here.", min=1)
+        int | None,
+        typer.Option(
+            help="With --launch: how many. Default: with ray, one; with accelerate, what its configuration "
+            "says, else one for each GPU here.",
+            min=1,
+        ),
     ] = None,
     accelerate_config: Annotated[
         Path | None, typer.Option(help="With --launch: how to share; see configs/accelerate/.")
@@ -40,9 +45,14 @@ def train(
         if launch is Launcher.ACCELERATE:
             launch_with_accelerate(again, directory, processes, accelerate_config)
             return
-        if processes is not None or accelerate_config is not None:
-            again += ["--launch", Launcher.ACCELERATE]
-            again += ["--processes", str(processes)] if processes else []
+        if processes is None and accelerate_config is not None:
+            raise UserError(
+                f"How many processes {accelerate_config} starts is not known to Ray, which reserves a CPU "
+                "for each, and a GPU where the cluster has any.",
+                "Say it: --processes N.",
+            )
+        if processes is not None:
+            again += ["--launch", Launcher.ACCELERATE, "--processes", str(processes)]
             again += ["--accelerate-config", str(accelerate_config)] if accelerate_config else []
         from rlif.cli.progress import TrainingProgress
 

@@ -1,9 +1,10 @@
-"""What kind of reward a run was trained on, in words that results are grouped by."""
+"""What kind of reward a run was trained on, in words that results are grouped by, and for how many steps."""
 
 from collections.abc import Iterable, Sequence
 
 from rlif.config import RunConfig
-from rlif.records import Role, StepRecord
+from rlif.diagnostics.stopping import Action
+from rlif.records import Role, StepRecord, StopRecord
 from rlif.rewards import AnyReward, Combination
 
 FAMILIES = {
@@ -55,13 +56,31 @@ def family_of(config: RunConfig) -> str:
     return families.pop() if len(families) == 1 else ""
 
 
-def rlif_steps(config: RunConfig) -> int:
-    """Return the steps before the stage that rewards tests alone; 0 without such a stage."""
-    before = 0
+def stage_steps(config: RunConfig, stops: Iterable[StopRecord]) -> list[int]:
+    """Return the steps of each stage: those asked for, or fewer where a stopping rule ended it.
+
+    Steps that a rollback threw away were made, and count.
+    """
+    ends = sorted(stop.step for stop in stops if stop.action != Action.WARN)
+    made, start = list[int](), 0
     for stage in config.stages:
+        last = start + stage.steps
+        end = next((step for step in ends if start < step <= last), last)
+        made.append(end - start)
+        start = end
+    return made
+
+
+def rlif_steps(config: RunConfig, made: Sequence[int]) -> int:
+    """Return the steps before the stage that rewards tests alone; 0 without such a stage.
+
+    Args:
+        config: of the run.
+        made: by each stage, as `stage_steps` has them.
+    """
+    for index, stage in enumerate(config.stages):
         if all(_FAMILY_OF.get(name) == "verifiable" for name in _types(stage.reward)):
-            return before
-        before += stage.steps
+            return sum(made[:index])
     return 0
 
 

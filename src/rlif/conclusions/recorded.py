@@ -9,7 +9,7 @@ import numpy as np
 from rlif.conclusions.families import reward_text
 from rlif.config import RunConfig, validated
 from rlif.diagnostics.series import Floats, Ints
-from rlif.diagnostics.stopping import History
+from rlif.diagnostics.stopping import Action, History
 from rlif.errors import UserError
 from rlif.records import RunDir, RunInfo, StudyDir
 
@@ -46,7 +46,9 @@ class RecordedRun:
 def recorded_runs(directory: Path) -> list[RecordedRun]:
     """Return the complete runs of a study, on the problems that all of them were evaluated on.
 
-    Left out are runs of several stages (when to switch is another question) and those judged less than twice.
+    Left out are runs of several stages (when to switch is another question), those judged less than twice and
+    those that a rule ended: what came after is not known, and after a rollback the last evaluation is of an
+    earlier policy. A rule that only warned changes nothing.
 
     Raises:
         UserError: it is no study, a file is damaged, or there is nothing to replay.
@@ -54,8 +56,8 @@ def recorded_runs(directory: Path) -> list[RecordedRun]:
     found = [run for info, place in StudyDir(directory).runs() if (run := _read(info, place)) is not None]
     if not found:
         raise UserError(
-            f"{directory} has no complete run of one stage with two evaluations or more.",
-            "Run the study first: rlif study run STUDY.toml",
+            f"{directory} has no complete run of one stage with two evaluations or more that no rule ended.",
+            'Run the study first: rlif study run STUDY.toml (with stopping.action = "warn", if at all).',
         )
     shared = set[str].intersection(*(set(run.problems) for run in found))
     if len(shared) < 2:
@@ -72,7 +74,8 @@ def _read(info: RunInfo, place: RunDir) -> RecordedRun | None:
     evals = place.evals()
     mode = "sampled" if any(record.mode == "sampled" for record in evals) else "greedy"
     chosen = {record.step: record for record in evals if record.mode == mode and record.correct}
-    if len(chosen) < 2 or len(config.stages) != 1:
+    ended = any(stop.action != Action.WARN for stop in place.stops())
+    if len(chosen) < 2 or len(config.stages) != 1 or ended:
         return None
     problems = sorted(set[str].intersection(*(set(record.correct) for record in chosen.values())))
     scores: Any = [

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from rlif.conclusions.families import family_of, reward_text, rlif_steps, role_of
+from rlif.conclusions.families import family_of, reward_text, rlif_steps, role_of, stage_steps
 from rlif.config import RunConfig, validated
 from rlif.diagnostics import diagnose
 from rlif.diagnostics.stopping import DEFAULT_RULE, History
@@ -91,6 +91,7 @@ def _rows(study: str, info: RunInfo, run: RunDir) -> Iterator[dict[str, Any]]:
         return
     config = validated(RunConfig, run.config(), str(run.config_path))
     more = info.model_extra or {}
+    made = stage_steps(config, run.stops())
     collapse = diagnose(steps, evals).collapse
     both = [step for step in (collapse.decline_step, collapse.accuracy_step) if step is not None]
     of_run = {
@@ -105,8 +106,8 @@ def _rows(study: str, info: RunInfo, run: RunDir) -> Iterator[dict[str, Any]]:
         "temperature": config.stage_grpo(0).temperature,
         "num_generations": config.stage_grpo(0).num_generations,
         "train_size": config.stage_problems(0).limit,
-        "rlif_steps": rlif_steps(config),
-        "total_steps": config.total_steps,
+        "rlif_steps": rlif_steps(config, made),
+        "total_steps": sum(made),
         "collapse_step": float(min(both, default=NAN)),
         "decline_step": _or_nan(collapse.decline_step),
         "dead_step": _or_nan(collapse.accuracy_step),

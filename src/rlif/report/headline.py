@@ -1,8 +1,9 @@
 """The headline: the one sentence to remember, chosen by the findings."""
 
-from rlif.diagnostics import Alarm, Findings, Verdict
+from rlif.diagnostics import Alarm, Verdict
 from rlif.records import Role
 from rlif.report.arms import Arm
+from rlif.report.curves import onset
 from rlif.report.decisions import LOST, gained
 from rlif.report.load import Study
 
@@ -11,7 +12,7 @@ def headline(study: Study) -> str:
     """Return the one sentence to remember."""
     arms = [arm for arm in study.with_role(Role.INTRINSIC) if arm.findings.performance is not None]
     if len(study.arms) == 1:
-        return f"{study.arms[0].label}: {_alone(study.arms[0].findings)}"
+        return f"{study.arms[0].label}: {_alone(study.arms[0])}"
     if not arms:
         return _unjudged(study)
     rose = [arm for arm in arms if gained(arm.findings)]
@@ -35,14 +36,15 @@ def _single(rose: bool, fell: bool) -> str:
     return "only got worse" if fell else "is not shown to have gained"
 
 
-def _alone(f: Findings) -> str:
+def _alone(arm: Arm) -> str:
+    f = arm.findings
     if f.verdict is not Verdict.UNDECIDED:
         return f.verdict
     if f.performance is not None and f.performance.evaluations > 1:
         return "undecided, because the interval of its change is too wide"
     why = "no held-out test judged it" if f.performance is None else "it was evaluated only once"
     seen = {
-        Alarm.ALARM: f"but signals left their healthy range, first at step {f.onset}",
+        Alarm.ALARM: f"but signals left their healthy range, first at step {onset(arm)}",
         Alarm.QUIET: "and no signal left its healthy range",
         Alarm.UNDECIDED: "and its signals do not tell either",
     }[f.alarm]

@@ -6,7 +6,7 @@ signal left its healthy range. None is no promise, only that nothing was seen.
 
 from dataclasses import dataclass
 
-from rlif.diagnostics import Alarm, Trend
+from rlif.diagnostics import Alarm, Findings, ModeFinding, Trend
 from rlif.diagnostics.evidence import NAMES, reading, since
 from rlif.records import Role
 from rlif.report.arms import Arm
@@ -43,16 +43,22 @@ def unjudged(study: Study) -> list[Unjudged]:
 def _of(arm: Arm) -> Unjudged:
     f = arm.findings
     until, reason = "", "too few steps, or no signal recorded"
-    if f.alarm is Alarm.ALARM and f.modes:
-        until = since(f.modes[0])
-        reason = ", ".join(NAMES.get(name, name) for name in f.modes[0].signals)
-        reason = f"{f.modes[0].mode.replace('_', ' ')}: {reason}"
+    if (first := _first_alarm(f)) is not None:
+        until = since(first)
+        reason = ", ".join(NAMES.get(name, name) for name in first.signals)
+        reason = f"{first.mode.replace('_', ' ')}: {reason}"
     elif f.alarm is Alarm.QUIET:
         reason = f"no signal left its healthy range in {f.last_step} steps"
     if f.verdict_source == "training pass rate":
         reason += f"; {NAMES['pass_rate']} in training {_moved('pass_rate', f.trends['pass_rate'])}"
     signals = tuple(_moved(name, f.trends.get(name)) for name in SHOWN)
     return Unjudged(arm, until, reason, signals, cost(arm))
+
+
+def _first_alarm(f: Findings) -> ModeFinding | None:
+    """Return the first mode with a signal that alarms; reward hacking seen by tests has none."""
+    alarming = {signal.name for signal in (*f.trends.values(), *f.probe.values()) if signal.alarming}
+    return next((mode for mode in f.modes if alarming.intersection(mode.signals)), None)
 
 
 def _moved(name: str, trend: Trend | None) -> str:

@@ -111,7 +111,7 @@ def fullest(settings: Sequence[Setting]) -> Memory:
 
 
 def evaluation_seconds(setting: Setting) -> float:
-    """Return the seconds of one evaluation: by transformers, on one device, while the others wait."""
+    """Return the seconds of one evaluation by transformers, as if one device made all completions."""
     table, work = setting.config.evaluation, work_of(setting.config)
     if not work.evaluations:
         return 0.0
@@ -139,7 +139,7 @@ def assumptions(settings: Sequence[Setting]) -> list[str]:
         *dict.fromkeys(setting.lengths.source for setting in settings),
         f"a decoding step takes at least {engine}",
         f"a program takes a sandbox worker {known}, {1000 * OTHER_PROGRAM_S:g} ms for others (assumed)",
-        "evaluation by transformers on one device while the others wait; "
+        "evaluation by transformers, as if one device made all completions; "
         f"{START_S[device.is_gpu]:g} s to start a run",
     ]
 

@@ -16,6 +16,7 @@ from rlif.study.scheduler import Ending, Task, ending_of, start_process
 
 _KILL = 9
 _TERMINATE = 15
+_ANSWER_S = 5.0
 
 
 class RayScheduler:
@@ -47,15 +48,13 @@ class RayScheduler:
         Raises:
             UserError: no node is large enough for one; not after there once was.
         """
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        room = sum(_room(node, task) for node in nodes)
-        if not (room or self._had_room):
-            most = {kind: max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")}
-            raise UserError(
-                f"A run takes {task.num_cpus} CPUs and {task.num_gpus} GPUs, and no node of the Ray cluster "
-                f"has as many: at most {most['CPU']:g} and {most['GPU']:g}.",
-                "Lower resources.num_cpus and num_gpus in the study file, or add a node.",
-            )
+        fix = "Lower resources.num_cpus and num_gpus in the study file, or add a node."
+        try:
+            room = check_room(self._ray, task, fix)
+        except UserError:
+            if self._had_room:
+                return 0
+            raise
         self._had_room = True
         return room
 
@@ -65,9 +64,14 @@ class RayScheduler:
 
 
 class RayJob:
-    """One run's actor."""
+    """One run's actor.
+
+    Attributes:
+        exit_code: of its process; None while that runs, and where it was lost with its worker.
+    """
 
     def __init__(self, ray: Any, task: Task) -> None:
+        self.exit_code: int | None = None
         self._ray, self._task = ray, task
         options = {"num_cpus": task.num_cpus, "num_gpus": task.num_gpus, "max_restarts": 0}
         # Two threads: one waits for the process, the other takes signals for it.
@@ -79,7 +83,8 @@ class RayJob:
         """Return how it ended, or None while it has not."""
         if self._ending is None and self._ray.wait([self._code], timeout=0)[0]:
             try:
-                self._ending = ending_of(self._ray.get(self._code), self._task)
+                code: int = self._ray.get(self._code)
+                self.exit_code, self._ending = code, ending_of(code, self._task)
             except self._ray.exceptions.RayError as error:
                 self._ending = Ending(f"its Ray worker was lost: {str(error).strip().splitlines()[0]}")
             self._ray.kill(self._actor)
@@ -90,8 +95,11 @@ class RayJob:
         self._actor.signal.remote(_TERMINATE)
 
     def kill(self) -> None:
-        """Send SIGKILL."""
-        self._actor.signal.remote(_KILL)
+        """Send SIGKILL; an actor that does not take it, having no place yet, is given up."""
+        taken = self._actor.signal.remote(_KILL)
+        if not self._ray.wait([taken], timeout=_ANSWER_S)[0]:
+            self._ray.kill(self._actor)
+            self._ending = Ending("it was stopped while it waited for a place on the cluster")
 
 
 class _RunActor:
@@ -113,6 +121,24 @@ class _RunActor:
         self._signal = number
         if self._process is not None:
             self._process.send_signal(number)
+
+
+def check_room(ray: Any, task: Task, fix: str) -> int:
+    """Return how many such tasks all living nodes hold together.
+
+    Raises:
+        UserError: no node is large enough for one; it ends with `fix`.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    room = sum(_room(node, task) for node in nodes)
+    if not room:
+        most = {kind: max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")}
+        raise UserError(
+            f"A run takes {task.num_cpus} CPUs and {task.num_gpus} GPUs, and no node of the Ray cluster "
+            f"has as many: at most {most['CPU']:g} and {most['GPU']:g}.",
+            fix,
+        )
+    return room
 
 
 def _room(node: dict[str, float], task: Task) -> int:

@@ -157,22 +157,28 @@ def _other_changes(settings: Sequence[Setting]) -> Iterable[tuple[str, list[Sett
     eight = {**first.grpo.extra, "optim": "adamw_8bit"}
     yield 'grpo.extra.optim = "adamw_8bit"', _with(settings, extra=eight)
     if not first.lora_rank:
-        yield (
-            f"LoRA of rank {_LORA_RANK} (--lora {_LORA_RANK})",
-            [replace(one, lora_rank=_LORA_RANK) for one in settings],
-        )
+        yield f"lora.r = {_LORA_RANK}", [replace(one, lora_rank=_LORA_RANK) for one in settings]
     if first.processes > 1:
         for sharding in (Sharding.ZERO2, Sharding.ZERO3, Sharding.FSDP2):
-            yield f"--sharding {sharding}", [replace(one, sharding=sharding) for one in settings]
+            yield (
+                _launched(first.processes, sharding),
+                [replace(one, sharding=sharding) for one in settings],
+            )
     elif first.device.is_gpu:
         shared = [replace(one, processes=8, sharding=Sharding.FSDP2) for one in settings]
-        yield "--num-gpus 8 --sharding fsdp2", shared
+        yield _launched(8, Sharding.FSDP2), shared
     half_length = first.grpo.max_completion_length // 2
     shorter = [
         replace(one, lengths=replace(one.lengths, longest=one.lengths.longest / 2))
         for one in _with(settings, max_completion_length=half_length)
     ]
     yield f"grpo.max_completion_length = {half_length}", shorter
+
+
+def _launched(gpus: int, sharding: Sharding) -> str:
+    """Return the options of `rlif train` that share a run out so."""
+    shared_out = f"--accelerate-config configs/accelerate/{sharding}.yaml"
+    return f"rlif train --launch accelerate --processes {gpus} {shared_out}"
 
 
 def _with(settings: Sequence[Setting], **grpo: Any) -> list[Setting]:

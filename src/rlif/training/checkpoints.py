@@ -13,6 +13,7 @@ from rlif.errors import UserError
 from rlif.evaluation.dtype import Dtype
 from rlif.evaluation.models import load_model
 from rlif.records import RunDir
+from rlif.records.files import write_atomic
 from rlif.training.processes import in_shards, processes
 
 WHOLE = "rlif-complete"
@@ -55,7 +56,7 @@ def mark_whole(checkpoint: Path) -> None:
     """Mark a checkpoint as completely written, once every process has come here."""
     processes().wait_for_everyone()
     if processes().is_main_process:
-        (checkpoint / WHOLE).write_text(json.dumps({"processes": processes().num_processes}))
+        write_atomic(checkpoint / WHOLE, json.dumps({"processes": processes().num_processes}).encode())
     processes().wait_for_everyone()
 
 

@@ -7,8 +7,26 @@ from typing import Any
 import torch
 from trl.trainer.grpo_config import GRPOConfig
 
-from rlif.config import RunConfig
+from rlif.config import GRPOTable, RunConfig
 from rlif.errors import UserError, did_you_mean
+
+OWN = {
+    "logging_strategy": "every step is recorded",
+    "logging_steps": "every step is recorded",
+    "max_steps": "it is the stage's `steps`",
+    "num_train_epochs": "a stage is as long as its `steps`",
+    "output_dir": "it follows from --out",
+    "save_strategy": "`checkpoint_every` says when",
+    "save_steps": "`checkpoint_every` says when",
+    "save_total_limit": "the last checkpoint and the one before are kept",
+    "save_only_model": "a killed run needs the optimiser",
+    "eval_strategy": "`evaluation.every` says when",
+    "load_best_model_at_end": "`stopping` says which policy to keep",
+    "shuffle_dataset": "problems come in the order of the seed",
+    "seed": "it follows from the run's",
+    "report_to": "write it at the top of the run file",
+}
+"""Settings that rlif's records, checkpoints and stages rest on, each with where it comes from."""
 
 
 def grpo_config(config: RunConfig, stage: int, output_dir: Path, processes: int) -> GRPOConfig:
@@ -43,6 +61,10 @@ def grpo_config(config: RunConfig, stage: int, output_dir: Path, processes: int)
     for key in table.extra:
         if key not in known:
             raise UserError(f"grpo.extra.{key} is no setting of TRL's GRPOConfig.", did_you_mean(key, known))
+        if key in GRPOTable.model_fields:
+            raise UserError(f"grpo.extra.{key} is a setting of [grpo] itself.", f"Write grpo.{key}.")
+        if key in OWN:
+            raise UserError(f"grpo.extra.{key} is set by rlif: {OWN[key]}.", "Leave it out.")
     mixture = len(config.stages[stage].reward) > 1
     own = {"extra", "prompts_per_step", "per_device_train_batch_size", "multi_objective_aggregation"}
     settings: dict[str, Any] = {

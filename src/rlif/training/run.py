@@ -47,7 +47,7 @@ from rlif.training.failures import user_error
 from rlif.training.grpo_args import grpo_config
 from rlif.training.held_out import held_out_evaluation
 from rlif.training.processes import any_of_all, check_shared_out, processes
-from rlif.training.stage_stopping import StageStopping
+from rlif.training.stage_stopping import PruneCheckpoints, StageStopping, check_rollback
 from rlif.training.trackers import check_trackers
 from rlif.training.trainer import IntrinsicGRPOTrainer
 from rlif.training.vllm_checks import check_vllm
@@ -117,6 +117,7 @@ class _Run:
     def _check(self) -> None:
         """Raise what would stop the run at once, while nothing is written yet."""
         check_trackers(self.config.report_to)
+        check_rollback(self.config)
         load_model(self.config.model, self.config.dtype, _in_4bit(self.config))
         for index, stage in enumerate(self.config.stages):
             directory = stage_directory(self.record, index, stage.label)
@@ -162,7 +163,8 @@ class _Run:
                 if checkpoint:
                     check_processes(checkpoint)
                 if self.main:
-                    self.record.truncate_after(self.step)
+                    # What a run begins with is evaluated again, so the evaluation of step 0 goes too.
+                    self.record.truncate_after(self.step if self.step else -1)
                 self._train(index, source, directory, checkpoint, offset, stop)
                 checkpoint = last_checkpoint(directory)
                 done = checkpoint_step(checkpoint) if checkpoint else 0
@@ -219,13 +221,15 @@ class _Run:
             RecordCallback(self.record, trainer, stage.label, offset, config.rollouts_every, self._on_step)
         )
         measure = held_out_evaluation(config, trainer, self.held_out, self.sandbox, index, self._on_eval)
+        watch = None
         if (stopping := config.stage_stopping(index)) is not None:
             every, tell = config.checkpoint_every, self.listener.on_stop
-            trainer.add_callback(
-                StageStopping(stopping, self.record, stage.label, offset, every, trainer, tell)
-            )
+            watch = StageStopping(stopping, self.record, stage.label, offset, every, trainer, tell)
+            trainer.add_callback(watch)
         trainer.add_callback(EvaluationCallback(measure, offset, config.evaluation.every))
         trainer.add_callback(CheckpointCallback(trainer, offset, config.checkpoint_every))
+        if watch is not None:
+            trainer.add_callback(PruneCheckpoints(watch))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     def _on_step(self, record: StepRecord) -> None:
@@ -281,7 +285,7 @@ def _adapters(config: RunConfig) -> LoraConfig | None:
 
 
 def _in_4bit(config: RunConfig) -> bool:
-    return config.lora is not None and config.lora.load_in_4bit
+    return bool(config.lora and config.lora.load_in_4bit)
 
 
 def _load(table: ProblemsConfig) -> list[Problem]:

@@ -10,6 +10,7 @@ from the schedule, not from what happens to be on the disk. What it says counts 
 step is whole; until then a run that is continued drops it and says it anew.
 """
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +19,11 @@ from typing import Any
 import numpy as np
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from rlif.config import StoppingTable
+from rlif.config import RunConfig, StoppingTable
 from rlif.diagnostics.stopping import Action, History
 from rlif.errors import UserError
 from rlif.records import RunDir, StopRecord
-from rlif.training.checkpoints import START, checkpoint_step
+from rlif.training.checkpoints import START, WHOLE, checkpoint_step
 from rlif.training.processes import of_each
 from rlif.training.trainer import IntrinsicGRPOTrainer
 
@@ -63,10 +64,7 @@ class StageStopping(TrainerCallback):
         if self.table.action is not Action.ROLLBACK:
             return
         if self.trainer.is_fsdp_enabled or self.trainer.is_deepspeed_enabled:
-            raise UserError(
-                'stopping.action = "rollback" does not work with FSDP or DeepSpeed.',
-                'Choose "stop" or "warn".',
-            )
+            raise _no_way_back()
         args.save_total_limit = None
         if state.global_step == 0 and state.is_world_process_zero:
             kwargs["model"].save_pretrained(Path(str(args.output_dir)) / START)
@@ -106,15 +104,13 @@ class StageStopping(TrainerCallback):
             self.run.append_stop(record)
             self.on_stop(record)
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def prune(self, directory: Path) -> None:
         """Delete what is older than the best policy: rules never go back behind what they once held best."""
-        if self.table.action is not Action.ROLLBACK or not state.is_world_process_zero:
+        if self.table.action is not Action.ROLLBACK:
             return
-        directory = Path(str(args.output_dir))
         for path in directory.glob("checkpoint-*"):
             if checkpoint_step(path) < self._keep:
+                (path / WHOLE).unlink(missing_ok=True)  # first: a kill may leave the rest
                 shutil.rmtree(path)
         if self._keep:
             shutil.rmtree(directory / START, ignore_errors=True)
@@ -139,3 +135,39 @@ class StageStopping(TrainerCallback):
             )
         state.best_model_checkpoint = str(path)
         self.trainer._load_best_model()  # pyright: ignore[reportPrivateUsage]
+
+
+class PruneCheckpoints(TrainerCallback):
+    """Deletes old checkpoints; comes last, when the new one is known to be whole.
+
+    Args:
+        stopping: whose checkpoints they are.
+    """
+
+    def __init__(self, stopping: StageStopping) -> None:
+        self.stopping = stopping
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Delete what no rule will ask for."""
+        if state.is_world_process_zero:
+            self.stopping.prune(Path(str(args.output_dir)))
+
+
+def check_rollback(config: RunConfig) -> None:
+    """Refuse to go back where a launcher asks for FSDP or DeepSpeed, before the first stage has begun.
+
+    Raises:
+        UserError: a stage would.
+    """
+    asked = [name for name in ("FSDP", "DEEPSPEED") if os.environ.get(f"ACCELERATE_USE_{name}") == "true"]
+    tables = [config.stage_stopping(index) for index in range(len(config.stages))]
+    if asked and any(table is not None and table.action is Action.ROLLBACK for table in tables):
+        raise _no_way_back()
+
+
+def _no_way_back() -> UserError:
+    return UserError(
+        'stopping.action = "rollback" does not work with FSDP or DeepSpeed.', 'Choose "stop" or "warn".'
+    )

@@ -123,6 +123,7 @@ class IntrinsicGRPOTrainer(GRPOTrainer):
             )
         wrapped: list[Any] = [RewardFunction(f) if isinstance(f, Reward) else f for f in functions]
         super().__init__(model, wrapped, args, **kwargs)
+        _adapters_in_float32(cast(torch.nn.Module, self.model))
         config = cast(GRPOConfig, self.args)
         _refuse_split_groups(config)
         self._grpo = config
@@ -343,3 +344,15 @@ def _refuse_split_groups(args: GRPOConfig) -> None:
             f"steps_per_generation = {args.steps_per_generation}): they would be split over processes.",
             f"Make that product a multiple of {args.num_generations}.",
         )
+
+
+def _adapters_in_float32(model: torch.nn.Module) -> None:
+    """Undo TRL's rounding of adapters above 4-bit weights to bfloat16.
+
+    Updates at usual learning rates vanish in it; and peft reads adapters back as float32, so that a continued
+    run would go on with other numbers.
+    """
+    if getattr(model, "is_loaded_in_4bit", False):
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()

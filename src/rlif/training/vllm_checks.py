@@ -13,6 +13,7 @@ from typing import Any
 
 from rlif.config import GRPOTable
 from rlif.errors import UserError, missing_extra
+from rlif.evaluation.models import model_source
 
 _ANSWER_S = 5.0
 
@@ -38,10 +39,11 @@ def check_vllm(model: str, table: GRPOTable) -> None:
     if served is None:
         return
     name, length = str(served.get("id", "")), served.get("max_model_len")
-    if _short(name) != _short(model):
+    source = model_source(model)  # a server knows nothing of our names, only of directories and hub ids
+    if _short(name) not in (_short(model), _short(source)):
         raise UserError(
             f"The vLLM server at {address} serves '{name}'; this run trains '{model}'.",
-            f"Start it with: trl vllm-serve --model {model} (or, if it is the same model in another place, "
+            f"Start it with: trl vllm-serve --model {source} (or, if it is the same model in another place, "
             f"with --served-model-name {model}).",
         )
     if isinstance(length, int) and length <= table.max_completion_length:

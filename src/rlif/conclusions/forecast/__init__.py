@@ -8,7 +8,7 @@ judge       each predictor, judged on runs that it was not fitted on
 outlook     the forecast for one run, with what it rests on
 """
 
-from rlif.conclusions.forecast.cases import Case, Cases, read_cases
+from rlif.conclusions.forecast.cases import Case, Cases, read_cases, read_studies
 from rlif.conclusions.forecast.features import PREDICTORS, Predictor
 from rlif.conclusions.forecast.hazard import Hazard, fit
 from rlif.conclusions.forecast.judge import Row, across_studies, leave_one_reward_out, verdict
@@ -27,5 +27,6 @@ __all__ = [
     "leave_one_reward_out",
     "outlook",
     "read_cases",
+    "read_studies",
     "verdict",
 ]

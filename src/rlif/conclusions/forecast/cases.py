@@ -97,6 +97,31 @@ def read_cases(directory: Path, known: int) -> Cases:
     return select([(run, load(study.run_dir(run.id), None)[0]) for run in runs], known)
 
 
+def read_studies(directories: Sequence[Path], known: int, judged: Path | None = None) -> list[Case]:
+    """Return the cases of several studies together, to fit on.
+
+    Args:
+        directories: of the studies.
+        known: k, steps seen of each run.
+        judged: the study that will be forecast from them; None: a run is.
+
+    Raises:
+        UserError: one is given twice, or is the one judged; or as in `read_cases`.
+    """
+    given = set[Path]()
+    for directory in directories:
+        where = directory.resolve()
+        if judged is not None and where == judged.resolve():
+            raise UserError(
+                f"{directory} would be judged by forecasts fitted on its own outcomes.",
+                "Fit on another study, or leave --fitted-on out: then one reward is left out at a time.",
+            )
+        if where in given:
+            raise UserError(f"{directory} is given twice: its runs would count double.", "Name it once.")
+        given.add(where)
+    return [case for directory in directories for case in read_cases(directory, known).cases]
+
+
 def select(runs: Sequence[tuple[RecordedRun, Sequence[StepRecord]]], known: int) -> Cases:
     """Return the cases among runs, each given with its steps in ascending order.
 

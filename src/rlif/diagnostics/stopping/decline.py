@@ -10,10 +10,10 @@ grow longer and more certain *with* more agreement are what healthy runs look li
 is not for this rule. The policy to keep is that at the start of the window.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rlif.diagnostics.series import Floats
 from rlif.diagnostics.stopping.base import Advice, StoppingRule
@@ -32,7 +32,7 @@ class Decline(StoppingRule):
     """Stop when length, reasoning, agreement and certainty decline on average over the last steps.
 
     Attributes:
-        window: steps of the trend. fewest: steps before the first word. threshold: of z.
+        window: steps of the trend. fewest: steps before the first word, at most `window`. threshold: of z.
     """
 
     signals: ClassVar = tuple(SIGNS)
@@ -41,6 +41,15 @@ class Decline(StoppingRule):
     window: Annotated[int, Field(ge=5)] = 30
     fewest: Annotated[int, Field(ge=5)] = 10
     threshold: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _can_speak(self) -> Self:
+        if self.fewest > self.window:
+            raise ValueError(
+                f"fewest = {self.fewest} steps do not fit into a window of {self.window}: the rule would "
+                "never stop. Set both, as in window = 20, fewest = 10"
+            )
+        return self
 
     @property
     def fewest_steps(self) -> int:

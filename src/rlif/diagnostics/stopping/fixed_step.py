@@ -21,6 +21,11 @@ class FixedStep(StoppingRule):
     type: Literal["fixed_step"] = "fixed_step"
     steps: Annotated[int, Field(ge=0)]
 
+    @property
+    def fewest_steps(self) -> int:
+        """Steps that it has to see before it can say stop."""
+        return max(1, self.steps)  # the model at the start is praised after the first step, not before it
+
     def advise(self, history: History) -> Advice:
         """Return the advice after each step."""
         return Advice(

@@ -4,25 +4,29 @@ import numpy as np
 
 from rlif.diagnostics.stopping.base import Advice
 from rlif.diagnostics.stopping.history import History, Signal
-from rlif.diagnostics.stopping.windows import policy_of, trailing_mean
+from rlif.diagnostics.stopping.windows import last_true, policy_of, trailing_mean
 
 
 def past_peak(history: History, signal: Signal, window: int, patience: int) -> Advice:
     """Stop when the mean of the last `window` steps has not exceeded its maximum for `patience` steps.
 
-    The policy to keep is that in the middle of the window of the maximum.
+    Steps without a value say nothing: they neither stop nor count as steps that did not rise. The policy to
+    keep is that in the middle of the window of the maximum.
     """
-    smooth = trailing_mean(history.signal(signal), window)
-    known = np.where(np.isfinite(smooth), smooth, -np.inf)
+    values = history.signal(signal)
+    smooth = trailing_mean(values, window)
+    seen = np.isfinite(values) & np.isfinite(smooth)
+    known = np.where(seen, smooth, -np.inf)
     highest = np.maximum.accumulate(known)
     rises = known > np.concatenate([[-np.inf], highest[:-1]])
-    rows = np.arange(len(known))
-    peak = np.maximum.accumulate(np.where(rises, rows, 0))
+    peak = last_true(rises)
+    count = np.cumsum(seen)
+    since = count - count[peak]
     return Advice(
-        stop=(rows - peak >= patience) & np.isfinite(highest),
+        stop=seen & (since >= patience),
         best=policy_of(history.steps, peak, window),
         reason=lambda row: (
             f"{signal}, mean of {window} steps, has not risen above {highest[row]:.4g} for "
-            f"{row - peak[row]} steps; it is {smooth[row]:.4g}"
+            f"{since[row]} steps; it is {smooth[row]:.4g}"
         ),
     )
