@@ -1,5 +1,6 @@
 """The `rlif` command. Each command is one file, and imports what it needs only when it runs."""
 
+import logging
 import os
 import signal
 import sys
@@ -59,6 +60,8 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    # It tells of a kernel that it could do without, whenever peft imports it.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     # polars, when imported, lets system calls go on after a signal: Ctrl-C would wait for them.
     signal.siginterrupt(signal.SIGINT, True)
     try:

@@ -1,5 +1,6 @@
 """A stage's [grpo] table -> TRL's `GRPOConfig`, with every default that matters written out."""
 
+import warnings
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,10 @@ def grpo_config(config: RunConfig, stage: int, output_dir: Path, processes: int)
         **table.extra,
     }
     try:
-        return GRPOConfig(**settings)
+        with warnings.catch_warnings():
+            # A new name from transformers 5.23 on; rlif runs on older ones too.
+            warnings.filterwarnings("ignore", "`gradient_checkpointing` is deprecated", FutureWarning)
+            return GRPOConfig(**settings)
     except (ValueError, TypeError) as error:
         raise UserError(
             f"TRL refuses the [grpo] settings of stage '{config.stages[stage].label}': {error}"
