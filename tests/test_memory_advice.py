@@ -109,3 +109,13 @@ def test_rlif_train_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_cpu_out_of_memory_is_the_same():
     error = RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory: you tried 1 bytes")
     assert isinstance(user_error(error), DeviceFull)
+
+
+def test_of_a_run_with_adapters_weights_are_not_shared_out_but_held_in_4_bits():
+    config = RunConfig.model_validate(TABLE | {"model": "Qwen/Qwen2.5-Coder-7B", "lora": {"r": 16}})
+    told = memory_advice(config, 10e9, True, processes=2)
+    needs, changes = re.search(r"it needs ([\d.]+) GB", told), gigabytes(told)
+    assert needs
+    # float32 weights of 6.5e9 parameters in layers, at 0.516 bytes instead of 4
+    assert float(needs[1]) - changes["lora.load_in_4bit = true"] == pytest.approx(22.7, abs=0.5)
+    assert not [what for what in changes if "fsdp2" in what or "zero3" in what]

@@ -158,13 +158,19 @@ def _other_changes(settings: Sequence[Setting]) -> Iterable[tuple[str, list[Sett
     yield 'grpo.extra.optim = "adamw_8bit"', _with(settings, extra=eight)
     if not first.lora_rank:
         yield f"lora.r = {_LORA_RANK}", [replace(one, lora_rank=_LORA_RANK) for one in settings]
+    elif first.config.lora is not None and not first.in_4bit:
+        table = first.config.lora.model_copy(update={"load_in_4bit": True})
+        below = [replace(one, config=one.config.model_copy(update={"lora": table})) for one in settings]
+        yield "lora.load_in_4bit = true", below
+    # Adapters cannot be merged into weights in shards.
+    in_shards = () if first.lora_rank else (Sharding.ZERO3, Sharding.FSDP2)
     if first.processes > 1:
-        for sharding in (Sharding.ZERO2, Sharding.ZERO3, Sharding.FSDP2):
+        for sharding in (Sharding.ZERO2, *in_shards):
             yield (
                 _launched(first.processes, sharding),
                 [replace(one, sharding=sharding) for one in settings],
             )
-    elif first.device.is_gpu:
+    elif first.device.is_gpu and in_shards:
         shared = [replace(one, processes=8, sharding=Sharding.FSDP2) for one in settings]
         yield _launched(8, Sharding.FSDP2), shared
     half_length = first.grpo.max_completion_length // 2
