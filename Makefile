@@ -51,7 +51,7 @@ claims: install  ## claims C1-C6 on minicode: about two hours on two cores
 	$(BIN)/rlif study run studies/claims.toml
 	$(BIN)/rlif study claims runs/claims
 
-stopping: install  ## stopping rules on seeds and problems they were not made on: 35 runs, an hour on two cores
+stopping: install  ## stopping rules on seeds and problems they were not made on: 35 runs, 76 minutes on two busy cores
 	$(BIN)/rlif study run studies/stopping.toml
 	$(BIN)/rlif study stopping runs/stopping
 

@@ -46,13 +46,16 @@ class PlannedRun:
 
     def info(self) -> RunInfo:
         """Return its entry in study.json."""
-        more = {
+        entry = {
+            "id": self.id,
+            "label": self.label,
+            "role": self.role,
             "arm": self.arm,
             "variation": self.variation,
             "seed": self.config.seed,
             "total_steps": self.config.total_steps,
         }
-        return RunInfo(id=self.id, label=self.label, role=self.role, **more)  # type: ignore[arg-type]
+        return RunInfo.model_validate(entry)
 
 
 def study_info(study: StudyConfig, runs: Sequence[PlannedRun]) -> StudyInfo:

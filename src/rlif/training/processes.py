@@ -30,6 +30,14 @@ def in_shards(accelerator: Accelerator) -> bool:
     )
 
 
+def asked_to_share() -> str:
+    """Return what accelerate's launcher asked its processes to share out weights by; "" for nothing."""
+    for variable, name in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
+        if os.environ.get(variable, "").lower() == "true":
+            return name
+    return ""
+
+
 def check_shared_out(accelerator: Accelerator) -> None:
     """Refuse a launch whose weights or optimiser would not be shared out as its configuration says.
 
@@ -38,13 +46,12 @@ def check_shared_out(accelerator: Accelerator) -> None:
     Raises:
         UserError: so it is.
     """
-    for variable, name in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
-        asked = os.environ.get(variable, "").lower() == "true"
-        if asked and accelerator.distributed_type not in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-            raise UserError(
-                f"{name} is asked for, and needs GPUs: without, every process would hold the whole model.",
-                "On CPUs use configs/accelerate/ddp.yaml.",
-            )
+    name, is_shared = asked_to_share(), (DistributedType.FSDP, DistributedType.DEEPSPEED)
+    if name and accelerator.distributed_type not in is_shared:
+        raise UserError(
+            f"{name} is asked for, and needs GPUs: without, every process would hold the whole model.",
+            "On CPUs use configs/accelerate/ddp.yaml.",
+        )
 
 
 def any_of_all(flag: bool) -> bool:

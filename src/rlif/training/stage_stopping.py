@@ -10,7 +10,6 @@ from the schedule, not from what happens to be on the disk. What it says counts 
 step is whole; until then a run that is continued drops it and says it anew.
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ from rlif.diagnostics.stopping import Action, History
 from rlif.errors import UserError
 from rlif.records import RunDir, StopRecord
 from rlif.training.checkpoints import START, WHOLE, checkpoint_step
-from rlif.training.processes import of_each
+from rlif.training.processes import asked_to_share, of_each
 from rlif.training.trainer import IntrinsicGRPOTrainer
 
 
@@ -161,9 +160,8 @@ def check_rollback(config: RunConfig) -> None:
     Raises:
         UserError: a stage would.
     """
-    asked = [name for name in ("FSDP", "DEEPSPEED") if os.environ.get(f"ACCELERATE_USE_{name}") == "true"]
     tables = [config.stage_stopping(index) for index in range(len(config.stages))]
-    if asked and any(table is not None and table.action is Action.ROLLBACK for table in tables):
+    if asked_to_share() and any(table is not None and table.action is Action.ROLLBACK for table in tables):
         raise _no_way_back()
 
 
